@@ -1,0 +1,151 @@
+"""What can be wrong, as data: stable codes, their meaning, and the three kinds of error.
+
+    FontanelleError           carries a Reason
+    ├── Refused               the input cannot be measured; trying again will not help
+    └── Unavailable           something we need is away or wrong; the same work may succeed later
+
+A reason for having no z, or for a limited result, is no error: it is returned as a value.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """Stable identifiers. They are stored, sent and documented: add, never rename."""
+
+    meaning: str
+
+    def __new__(cls, value: str, meaning: str) -> "Code":
+        """Make a member whose `meaning` is the entry of the catalogue (docs/codes.md)."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+    # Input as files
+    INPUT_NOT_FOUND = "input.not_found", "There is no such file or folder."
+    INPUT_NO_DICOM = "input.no_dicom", "The folder or archive holds no DICOM instance."
+    INPUT_ARCHIVE = "input.archive", "The archive cannot be read or holds unsafe names."
+    INPUT_NIFTI = "input.nifti", "The NIfTI file cannot be read as a three-dimensional image."
+    INPUT_NIFTI_AFFINE = "input.nifti_affine", "The NIfTI file has no usable affine."
+    OUTPUT_UNWRITABLE = "output.unwritable", "The output folder cannot be written."
+
+    # Admission: may this be measured?
+    EMPTY = "admission.empty", "A file is empty or ends before its header does."
+    UID_INVALID = "admission.uid_invalid", "A UID is missing or is not a valid DICOM UID."
+    NOT_CT = "admission.not_ct", "The instances are not CT images."
+    ENHANCED = "admission.enhanced", "Multi-frame CT is recognised but not measured."
+    LOCALIZER = "admission.localizer", "The series is a localizer."
+    DERIVED = "admission.derived", "The series was computed from another one."
+    TWO_PATIENTS = "admission.two_patients", "The series holds more than one patient."
+    NO_PIXEL_DATA = "admission.no_pixel_data", "An instance has no pixel data."
+    PIXEL_DATA_SHORT = "admission.pixel_data_short", "Pixel data are truncated."
+    UNDECODABLE = "admission.undecodable", "Pixel data cannot be decoded."
+    LOSSY = "admission.lossy", "The images were compressed with loss."
+    PHOTOMETRIC = "admission.photometric", "The pixels are not plain grey values."
+    BITS = "admission.bits", "The bit layout is not that of a CT image."
+    RESCALE = "admission.rescale", "Rescale slope or intercept is unusable."
+    RESCALE_ASSUMED = "admission.rescale_assumed", "Rescale values are missing and were assumed."
+    HU_RANGE = "admission.hu_range", "The values are not Hounsfield units."
+    GEOMETRY_MISSING = "admission.geometry_missing", "Position, orientation or spacing is missing."
+    ORIENTATION_MIXED = "admission.orientation_mixed", "The slices have different orientations."
+    MATRIX_MIXED = "admission.matrix_mixed", "The slices have different numbers of rows or columns."
+    POSITION_DUPLICATE = "admission.position_duplicate", "Two slices share a position."
+    POSITION_IRREGULAR = "admission.position_irregular", "Slice positions do not lie on one line."
+    SPACING_INPLANE = "admission.spacing_inplane", "The pixel spacing is unusual or not constant."
+    SLICES_MISSING = "admission.slices_missing", "Slices are missing within the stack."
+    UNEVEN = "admission.uneven", "The distances between slices are uneven."
+    SLICE_THICKNESS = "admission.slice_thickness", "The slices are too thick for a comparison."
+    SLICE_OVERLAP = "admission.slice_overlap", "Slice thickness and slice distance disagree."
+    COVERAGE = "admission.coverage", "The stack is too short to hold a head."
+    TILT = "admission.tilt", "The slices are strongly tilted against their direction of travel."
+    OBLIQUE_PLANE = "admission.oblique_plane", "The slices are not axial."
+    KERNEL = "admission.kernel", "The series was reconstructed with a sharp kernel."
+    CONTRAST = "admission.contrast", "Contrast medium was given."
+    TYPE2_MISSING = (
+        "admission.type2_missing",
+        "Attributes are absent that should at least be empty.",
+    )
+    IMAGE_TYPE_FORM = "admission.image_type_form", "The image type varies within the series."
+    PADDING = "admission.padding", "Pixels outside the field carry a padding value."
+    OUTSIDE_INTENDED_USE = (
+        "admission.outside_intended_use",
+        "The age is unknown or outside the ages that the package is meant for.",
+    )
+    NO_BRAIN = "admission.no_brain", "There is no brain in the images."
+    BRAIN_CUT = "admission.brain_cut", "The field ends inside the brain."
+
+    # Selection: which series of the study?
+    SELECTION_BETTER = "selection.better_series", "Another series of the study suits better."
+    SELECTION_NONE = "selection.none", "No series of the study can be measured."
+
+    # Quality of a finished segmentation
+    QUALITY_BRAIN_CUT = "quality.brain_cut", "The brain touches a face of the field."
+    QUALITY_REGION_EMPTY = "quality.region_empty", "A region was not found."
+    QUALITY_TOTAL = "quality.total", "The total volume is implausible."
+    QUALITY_RATIO = "quality.left_right", "Left and right differ implausibly."
+    QUALITY_PLACE = "quality.region_place", "A region lies where it cannot lie."
+
+    # Comparison with a reference
+    AGE_OUT_OF_RANGE = "comparison.age_out_of_range", "The age is outside the reference."
+    AGE_UNKNOWN = "comparison.age_unknown", "The age is not known."
+    AGE_IMPRECISE = "comparison.age_imprecise", "The age is not known exactly enough."
+    AGE_CONFLICT = "comparison.age_conflict", "Birth date and stated age disagree."
+    AGE_PLACEHOLDER = "comparison.age_placeholder", "The birth date is a placeholder."
+    SEX_UNKNOWN = "comparison.sex_unknown", "The sex is neither M nor F."
+    NOT_COVERED = "comparison.not_covered", "The reference does not cover such a scan."
+    PROTOCOL_OTHER = "comparison.protocol_other", "Package and reference follow other protocols."
+    PROTOCOL_APPROXIMATE = (
+        "comparison.protocol_approximate",
+        "The regions match the reference's by assignment only; z is provisional.",
+    )
+    SITE_UNCALIBRATED = (
+        "comparison.site_uncalibrated",
+        "No normal heads of this site were measured yet.",
+    )
+    QUALITY_FAILED = "comparison.quality_failed", "The segmentation failed its checks."
+    IMPLAUSIBLE = "comparison.implausible", "The comparison is too far out to be believed."
+    EDGE_OF_RANGE = "comparison.edge_of_range", "The age is close to the end of the reference."
+    REFERENCE_INVALID = "reference.invalid", "The reference file is malformed."
+    REFERENCE_DIGEST = "reference.digest_mismatch", "The reference is not what its digest says."
+    REFERENCE_UNKNOWN = "reference.unknown", "There is no such reference."
+
+    # Packages and engines
+    PACKAGE_UNKNOWN = "package.unknown", "There is no such package."
+    PACKAGE_INVALID = "package.invalid", "The package description is malformed."
+    PACKAGE_DIGEST = "package.digest_mismatch", "A file of the package is not what its digest says."
+    PACKAGE_GOLDEN = (
+        "package.golden_case",
+        "The engine does not reproduce the package's golden case.",
+    )
+    ENGINE_ABSENT = "engine.absent", "The engine that was asked for cannot run here."
+    ENGINE_TWO_RUNTIMES = "engine.two_runtimes", "Two builds of ONNX Runtime are installed."
+    ENGINE_FIELD = "engine.field", "The head does not fit the largest field of the package."
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why something was refused or limited: a code for machines, a sentence for people.
+
+    The sentence holds numbers, never names, identifiers or dates of a patient.
+    """
+
+    code: Code
+    sentence: str
+
+
+class FontanelleError(Exception):
+    """Root of all errors raised on purpose. Always carries a `Reason`."""
+
+    def __init__(self, code: Code, sentence: str) -> None:
+        super().__init__(f"{code}: {sentence}")
+        self.reason = Reason(code, sentence)
+
+
+class Refused(FontanelleError):
+    """The input cannot be measured; trying again will not help."""
+
+
+class Unavailable(FontanelleError):
+    """Something we depend on is away or wrong; the same work may succeed later."""

@@ -1,0 +1,1 @@
+"""A series or NIfTI file in; one head image in LPS mm, its admission, labels and volumes out."""

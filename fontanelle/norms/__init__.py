@@ -1,0 +1,1 @@
+"""References as data, and the comparison of a child with one."""

@@ -1,0 +1,1 @@
+"""The one result model, and everything rendered from it."""

@@ -1,0 +1,1 @@
+"""The networks: torch modules, label protocols, training, export and the package format."""

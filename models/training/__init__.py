@@ -1,0 +1,1 @@
+"""Training a network from label maps (torch)."""

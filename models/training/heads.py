@@ -1,0 +1,79 @@
+"""The label maps as heads ready to be painted: one array of codes with two look-up tables."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+
+import nibabel
+import numpy as np
+from numpy.typing import NDArray
+
+from models.training.protocol import BACKGROUND, Protocol, classes
+
+_FOLDER = files("models.training") / "label_maps"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """One head at 1 mm, axes (slice, row, column) growing towards (S, P, L).
+
+    Attributes
+    ----------
+    name
+        As the label map is called.
+    codes
+        Index into the two tables.
+    class_of, tissue_of
+        Class of the protocol and tissue number of each code.
+    intracranial_ml
+        Volume of all classes but background.
+    center_ijk
+        Middle of the intracranial bounding box.
+    """
+
+    name: str
+    codes: NDArray[np.uint8]
+    class_of: NDArray[np.uint8]
+    tissue_of: NDArray[np.uint8]
+    intracranial_ml: float
+    center_ijk: tuple[float, float, float]
+
+    @property
+    def classes(self) -> NDArray[np.uint8]:
+        """Class of each voxel."""
+        return self.class_of[self.codes]
+
+
+def names() -> list[str]:
+    """Return the names of the label maps that are shipped."""
+    suffix = "_regions.nii.gz"
+    return sorted(f.name.removesuffix(suffix) for f in _FOLDER.iterdir() if f.name.endswith(suffix))
+
+
+def read_map(name: str, kind: str) -> NDArray[np.uint8]:
+    """Read `regions` or `tissues` of a head; axes (slice, row, column) towards (S, P, L)."""
+    with as_file(_FOLDER / f"{name}_{kind}.nii.gz") as path:
+        ras = np.asarray(nibabel.nifti1.load(path).dataobj, dtype=np.uint8)
+    return np.ascontiguousarray(ras[::-1, ::-1, :].transpose(2, 1, 0))
+
+
+def load(name: str, protocol: Protocol) -> Head:
+    """Read one head under a protocol."""
+    tissues = read_map(name, "tissues")
+    labels = classes(read_map(name, "regions"), tissues, protocol)
+    pairs, codes = np.unique(labels.astype(np.uint16) * 256 + tissues, return_inverse=True)
+    inside = np.nonzero(labels != BACKGROUND)
+    center = tuple(float(axis.min() + axis.max()) / 2 for axis in inside)
+    return Head(
+        name=name,
+        codes=codes.reshape(labels.shape).astype(np.uint8),
+        class_of=(pairs // 256).astype(np.uint8),
+        tissue_of=(pairs % 256).astype(np.uint8),
+        intracranial_ml=float(np.count_nonzero(labels)) / 1000.0,
+        center_ijk=(center[0], center[1], center[2]),
+    )
+
+
+def load_all(wanted: Sequence[str], protocol: Protocol) -> list[Head]:
+    """Read several heads."""
+    return [load(name, protocol) for name in wanted]

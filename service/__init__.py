@@ -1,0 +1,1 @@
+"""The processes that face people: command line first."""

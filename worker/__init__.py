@@ -1,0 +1,1 @@
+"""The worker: the pipeline and the engines."""
