@@ -94,8 +94,10 @@ class Code(StrEnum):
     AGE_CONFLICT = "comparison.age_conflict", "Birth date and stated age disagree."
     AGE_PLACEHOLDER = "comparison.age_placeholder", "The birth date is a placeholder."
     SEX_UNKNOWN = "comparison.sex_unknown", "The sex is neither M nor F."
+    SEX_CONFLICT = "comparison.sex_conflict", "The sex given is not the header's."
     NOT_COVERED = "comparison.not_covered", "The reference does not cover such a scan."
     PROTOCOL_OTHER = "comparison.protocol_other", "Package and reference follow other protocols."
+    PACKAGE_OTHER = "comparison.package_other", "The reference belongs to another package."
     PROTOCOL_APPROXIMATE = (
         "comparison.protocol_approximate",
         "The regions match the reference's by assignment only; z is provisional.",

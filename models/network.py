@@ -58,7 +58,7 @@ class ResidualUnit(nn.Module):
 
     def __init__(self, channels_in: int, width: int, kernel: tuple[int, int, int]) -> None:
         super().__init__()
-        padding = tuple(side // 2 for side in kernel)
+        padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
         self.first = _block(
             nn.Conv3d(channels_in, width, kernel, padding=padding, bias=False), width
         )

@@ -5,6 +5,11 @@ import os
 import shutil
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no failure: hypothesis shall not time its examples.
+settings.register_profile("fontanelle", deadline=None)
+settings.load_profile("fontanelle")
 
 REQUIRE_PEERS = os.environ.get("FONTANELLE_REQUIRE_PEERS") == "1"
 

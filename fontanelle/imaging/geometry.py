@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 
 from fontanelle.errors import Code, Refused
 
-EVEN_TOLERANCE = 0.01
-"""Steps that differ from their median by less than this share belong to an even stack."""
+EVEN_TOLERANCE_MM = 0.11
+"""A stack is even where no plane lies further than this from its place on the regular grid.
+
+Positions written with one decimal, of slices every 0.625 mm for example, stay even.
+"""
 LINE_TOLERANCE_MM = 0.5
 """How far slice corners may lie from the straight line through them."""
 DUPLICATE_MM = 0.01
@@ -68,7 +71,8 @@ class Geometry:
 
     def to_patient(self, index: NDArray[np.float64]) -> NDArray[np.float64]:
         """Map indices (..., 3) in (slice, row, column) to LPS mm."""
-        return index @ self.affine_lps_mm[:3, :3].T + self.affine_lps_mm[:3, 3]
+        place = index @ self.affine_lps_mm[:3, :3].T + self.affine_lps_mm[:3, 3]
+        return np.asarray(place)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,7 +103,7 @@ class Planes:
     @property
     def offsets_mm(self) -> NDArray[np.float64]:
         """Distance of each plane from the first along the normal, shape (slices,)."""
-        return (self.origins_lps_mm - self.origins_lps_mm[0]) @ self.normal_lps
+        return np.asarray((self.origins_lps_mm - self.origins_lps_mm[0]) @ self.normal_lps)
 
     @property
     def widths_mm(self) -> NDArray[np.float64]:
@@ -108,7 +112,8 @@ class Planes:
         SliceThickness would count overlapping slices twice and gaps not at all.
         """
         gaps = np.diff(self.offsets_mm)
-        return (np.concatenate((gaps[:1], gaps)) + np.concatenate((gaps, gaps[-1:]))) / 2
+        both_sides = np.concatenate((gaps[:1], gaps)) + np.concatenate((gaps, gaps[-1:]))
+        return np.asarray(both_sides / 2)
 
     @property
     def plane_voxel_mm3(self) -> NDArray[np.float64]:
@@ -210,7 +215,7 @@ def stack(
         )
     shape = (len(origins), *rows_columns)
     _require_straight(origins, origins @ normal)
-    if np.abs(gaps / np.median(gaps) - 1).max() > EVEN_TOLERANCE:
+    if not _is_even(origins @ normal):
         return Planes(shape, row_step, column_step, origins)
     affine = np.eye(4)
     affine[:3, 0] = (origins[-1] - origins[0]) / (len(origins) - 1)
@@ -229,6 +234,11 @@ def _require_straight(origins: NDArray[np.float64], offsets_mm: NDArray[np.float
             Code.POSITION_IRREGULAR,
             f"Slice positions leave a straight line by up to {stray_mm:.1f} mm.",
         )
+
+
+def _is_even(offsets_mm: NDArray[np.float64]) -> bool:
+    regular_mm = np.linspace(offsets_mm[0], offsets_mm[-1], len(offsets_mm))
+    return bool(np.abs(offsets_mm - regular_mm).max() < EVEN_TOLERANCE_MM)
 
 
 def _normal(

@@ -69,6 +69,18 @@ class Child:
 
 
 @dataclass(frozen=True, slots=True)
+class SiteOffset:
+    """How far normal heads of this site lie from the reference in one region, mL.
+
+    `se_ml` is the standard error that is left after calibration.
+    """
+
+    region: str
+    offset_ml: float
+    se_ml: float
+
+
+@dataclass(frozen=True, slots=True)
 class Conditions:
     """Under which a comparison is made.
 
@@ -82,12 +94,19 @@ class Conditions:
         Of package and reference at this site.
     obstacles
         Reasons found elsewhere why no z may be shown (slice thickness, contrast, quality).
+    offsets
+        Of every region once the site is calibrated; empty while its status is none, and for a
+        reference of the site's own.
+    package_sha256
+        Digest of the package; asked for by references that belong to one package only.
     """
 
     protocol: str
     protocol_match: ProtocolMatch
     site_status: SiteStatus
     obstacles: tuple[Reason, ...] = ()
+    offsets: tuple[SiteOffset, ...] = ()
+    package_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +116,12 @@ class RegionComparison:
     Attributes
     ----------
     expected_ml, low_ml, high_ml
-        Expected volume and 95 % prediction interval for a child of this age and sex, mL.
+        Expected volume and 95 % prediction interval for a child of this age and sex, mL; of this
+        site once it is calibrated.
     z, z_low, z_high
         z and its 95 % interval (sampling, coefficients, the site's offset).
     centile
-        0 to 100.
+        Share of typical children with a smaller volume, 0 to 100.
     pooled_z, pooled_centile
         Against the pooled mean and SD; for information, never voting.
     """
@@ -145,9 +165,11 @@ class Comparison:
     tier, site_status
         Always printed beside the numbers.
     regions
-        In the order of the reference.
+        In the order of the reference. Under another label protocol nothing is compared, and
+        measured regions that the reference does not know come last.
     reasons
-        What holds for the whole comparison.
+        Every reason of the comparison, its regions and its asymmetries, each once and with its
+        sentence: what holds for all first.
     """
 
     reference_id: str

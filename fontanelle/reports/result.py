@@ -10,7 +10,9 @@ from enum import StrEnum
 
 from fontanelle.errors import Reason
 from fontanelle.imaging.patient import Patient
+from fontanelle.imaging.quality import QualityCheck
 from fontanelle.imaging.regions import RegionSet
+from fontanelle.imaging.volumes import Volumes
 from fontanelle.norms.comparison import Comparison, ProtocolMatch
 
 
@@ -27,25 +29,6 @@ class Fitness(StrEnum):
     FULL = "full"
     LIMITED = "limited"
     WITHHELD = "withheld"
-
-
-class Grade(StrEnum):
-    """Outcome of one quality check."""
-
-    PASS = "pass"  # noqa: S105 (a grade, no password)
-    REMARK = "remark"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class QualityCheck:
-    """One check: its name, grade, the number it rests on, and a sentence; `reason` if it failed."""
-
-    check: str
-    grade: Grade
-    value: float | None
-    sentence: str
-    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,38 +52,6 @@ class EngineUsed:
     device: str
     versions: Mapping[str, str]
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class RegionVolumes:
-    """Volumes of one region in mL: the compartment is parenchyma plus CSF."""
-
-    region: str
-    compartment_ml: float
-    parenchyma_ml: float
-    csf_ml: float
-
-
-@dataclass(frozen=True, slots=True)
-class Volumes:
-    """All that was measured, in mL, on the source planes.
-
-    `intracranial_ml` is all compartments and the ventricles: the space inside the inner table.
-    """
-
-    regions: tuple[RegionVolumes, ...]
-    ventricles_ml: float
-    intracranial_ml: float
-
-    @property
-    def total_ml(self) -> float:
-        """Sum of the compartments."""
-        return sum(region.compartment_ml for region in self.regions)
-
-    @property
-    def by_region_ml(self) -> dict[str, float]:
-        """Compartment of each region."""
-        return {region.region: region.compartment_ml for region in self.regions}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +102,8 @@ class Result:
         None where the result is rejected or withheld.
     reasons
         Every limitation, worst first.
+    remarks
+        What is worth knowing of the scan and limits nothing.
     timings_s
         Seconds of each stage.
     """
@@ -170,3 +123,4 @@ class Result:
     quality: tuple[QualityCheck, ...]
     reasons: tuple[Reason, ...]
     timings_s: Mapping[str, float]
+    remarks: tuple[Reason, ...] = ()

@@ -188,8 +188,8 @@ class Synthesizer:
             return image
         rows = torch.arange(image.shape[1])[:, None]
         columns = torch.arange(image.shape[2])[None, :] - image.shape[2] / 2
-        edge = image.shape[1] * self._uniform(0.72, 0.98)
-        edge = edge - self._uniform(0.0, 0.006) * columns**2 * (1 if self._chance(0.7) else -1)
+        curve = self._uniform(0.0, 0.006) * (1 if self._chance(0.7) else -1)
+        edge = image.shape[1] * self._uniform(0.72, 0.98) - curve * columns**2
         shell = (rows > edge) & (rows < edge + self._uniform(2.0, 14.0))
         hu = self._uniform(-900.0, 150.0)
         return torch.where(shell[None] & (image < -500.0), hu, image)

@@ -4,7 +4,7 @@ import json
 import math
 import time
 import tomllib
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
@@ -82,10 +82,13 @@ class TrainingConfig:
         )
 
 
-def read_config(name: str) -> tuple[str, TrainingConfig]:
-    """Return the text and the value of a shipped configuration."""
-    text = (files("models.training") / "configs" / f"{name}.toml").read_text(encoding="utf-8")
-    return text, TrainingConfig.parse(text)
+def config_text(name_or_path: str) -> str:
+    """Return a shipped configuration by its name, or a TOML file, as text."""
+    path = Path(name_or_path)
+    if path.suffix == ".toml":
+        return path.read_text(encoding="utf-8")
+    shipped = files("models.training") / "configs" / f"{name_or_path}.toml"
+    return shipped.read_text(encoding="utf-8")
 
 
 def soft_targets(classes: torch.Tensor, count: int, step: int) -> torch.Tensor:
@@ -144,7 +147,9 @@ class Run:
         """Start a run from a configuration's text."""
         config = TrainingConfig.parse(text)
         torch.manual_seed(config.seed)
-        network = ResUNet(config.architecture).to(device, memory_format=torch.channels_last_3d)
+        network = ResUNet(config.architecture)
+        # Typed stubs of torch know memory_format only beside a tensor; channels-last is 2 x faster.
+        network = network.to(device).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         averaged = AveragedModel(
             network, multi_avg_fn=get_ema_multi_avg_fn(config.averaging), use_buffers=True
         )
@@ -221,8 +226,3 @@ def _step(run: Run, synthesizer: Synthesizer, device: torch.device) -> float:
     run.optimizer.step()
     run.averaged.update_parameters(run.network)
     return float(value.detach())
-
-
-def described(config: TrainingConfig) -> dict[str, Any]:
-    """Return the configuration as plain data, for the package's provenance."""
-    return asdict(config)

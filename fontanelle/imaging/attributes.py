@@ -1,0 +1,67 @@
+"""Reading header values that may be absent, empty or malformed, without raising or warning.
+
+pydicom warns of a malformed value with the value in its sentence, which may be a patient's: what
+follows takes the bytes as they lie in the file.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+
+from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.dataset import Dataset
+from pydicom.valuerep import TEXT_VR_DELIMS
+
+from fontanelle.imaging.instance import decimals
+
+
+def texts(header: Dataset, keyword: str) -> tuple[str, ...]:
+    r"""Return the values of an attribute, split at `\` and stripped; none where it is empty.
+
+    For comparing and matching: text in another character set than ASCII is not decoded.
+    """
+    element = header.get_item(keyword)
+    value = None if element is None else element.value
+    if isinstance(value, bytes):
+        value = value.decode("latin-1").split("\\")
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        value = () if value is None else (value,)
+    stripped = tuple(str(each).strip(" \0") for each in value)
+    return stripped if any(stripped) else ()
+
+
+def first_text(header: Dataset, keyword: str) -> str:
+    """Return the first value, `""` where there is none."""
+    return next(iter(texts(header, keyword)), "")
+
+
+def name(header: Dataset, keyword: str) -> str:
+    """Return a single value of the patient's, decoded by the header's character set, to be shown.
+
+    A character set that is unknown is read as Latin; pydicom warns of it, without the value.
+    """
+    element = header.get_item(keyword)
+    value = None if element is None else element.value
+    if isinstance(value, bytes):
+        encodings = convert_encodings(list(texts(header, "SpecificCharacterSet")) or None)
+        value = decode_bytes(value, encodings, TEXT_VR_DELIMS)
+    return "" if value is None else str(value).strip(" \0")
+
+
+def number(header: Dataset, keyword: str) -> float | None:
+    """Return the one finite number of a DS or IS attribute, or None where there is not one."""
+    values = decimals(header, keyword)
+    return values[0] if len(values) == 1 else None
+
+
+def day(header: Dataset, keyword: str) -> date | None:
+    """Return a date, or None where it is absent, partial or impossible.
+
+    Besides `YYYYMMDD` (PS3.5 6.2, DA) this reads ACR-NEMA's `YYYY.MM.DD`.
+    """
+    digits = first_text(header, keyword).replace(".", "")
+    if len(digits) != 8 or not digits.isdecimal():
+        return None
+    try:
+        return datetime.strptime(digits, "%Y%m%d").replace(tzinfo=UTC).date()
+    except ValueError:
+        return None

@@ -1,0 +1,168 @@
+"""NIfTI in and out: the only place that speaks RAS. Everything else is LPS."""
+
+import zlib
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+from numpy.typing import NDArray
+
+from fontanelle.errors import Code, Refused
+from fontanelle.imaging.decoding import AIR_HU
+from fontanelle.imaging.geometry import Geometry, Image, LabelArray, Planes
+
+LPS_FROM_RAS = np.diag((-1.0, -1.0, 1.0, 1.0))
+MM_PER_UNIT = {"meter": 1000.0, "micron": 0.001}
+"""Any other unit, and none at all, means mm."""
+SMALLEST_STEP_MM = 0.5
+"""Uneven planes are resampled no finer than this."""
+SHEAR_TOLERANCE = 1e-4
+"""Cosine between axes up to which a qform, which holds no shear, may stand for the affine."""
+
+_UNREADABLE = (ImageFileError, HeaderDataError, OSError, EOFError, zlib.error, ValueError)
+
+
+def read(path: Path) -> Image:
+    """Read a three-dimensional NIfTI file of HU.
+
+    Parameters
+    ----------
+    path
+        .nii or .nii.gz. A fourth axis of length one is taken off.
+
+    Returns
+    -------
+    Image of int16 with axes (slice, row, column): the slice axis is the one nearest to
+    inferior-superior, the column axis the one nearest to left-right. No axis is reversed. Values
+    are scaled as the header says, fractions rounded; values that are not a number (outside the
+    field) and everything below -1024 become -1024.
+
+    Raises
+    ------
+    Refused
+        INPUT_NIFTI for a file that is no such image, INPUT_NIFTI_AFFINE where neither sform nor
+        qform says where the voxels lie, BITS for values beyond int16.
+    """
+    try:
+        image = nib.load(path)
+        if not isinstance(image, nib.Nifti1Image | nib.Nifti2Image):
+            raise Refused(Code.INPUT_NIFTI, "The file is not a NIfTI image.")
+        affine_lps = LPS_FROM_RAS @ _affine_ras(image.header)
+        values = _three_dimensional(image)
+    except _UNREADABLE as error:
+        raise Refused(
+            Code.INPUT_NIFTI, f"The NIfTI file cannot be read ({type(error).__name__})."
+        ) from error
+    axes = _slice_row_column(affine_lps)
+    hu = _int16_hu(values.transpose(axes))
+    affine_lps[:, :3] = affine_lps[:, axes]
+    return Image(hu, Geometry((hu.shape[0], hu.shape[1], hu.shape[2]), affine_lps))
+
+
+def write_labels(path: Path, labels: LabelArray) -> None:
+    """Write labels on a regular grid as uint8, with a sform; a qform too where it can say the same.
+
+    Parameters
+    ----------
+    path
+        .nii.gz or .nii. The file's axes are (column, row, slice).
+    labels
+        On a `Geometry`; uneven planes go through `resampled_labels` first.
+    """
+    if not isinstance(labels.grid, Geometry):
+        raise TypeError("uneven planes are no NIfTI grid: use resampled_labels")
+    affine_ras = LPS_FROM_RAS @ labels.grid.affine_lps_mm[:, [2, 1, 0, 3]]
+    image = nib.Nifti1Image(labels.codes.transpose(2, 1, 0), affine_ras)
+    image.header.set_xyzt_units("mm")
+    image.set_sform(affine_ras, code=1)
+    # PS3.3 has no shear in one slice, NIfTI has none in the qform: it would be dropped silently.
+    image.set_qform(
+        None if _is_sheared(affine_ras) else affine_ras, code=0 if _is_sheared(affine_ras) else 1
+    )
+    nib.save(image, path)
+
+
+def resampled_labels(labels: LabelArray) -> LabelArray:
+    """Put labels of uneven planes on a regular grid by nearest plane.
+
+    The planes keep their rows and columns; the new slices fill the same slab as the half-gap
+    widths, at about the smallest perpendicular step, so that each region keeps its volume to within
+    a slice's rounding.
+    """
+    planes = labels.grid
+    if not isinstance(planes, Planes):
+        return labels
+    offsets, widths = planes.offsets_mm, planes.widths_mm
+    start, end = offsets[0] - widths[0] / 2, offsets[-1] + widths[-1] / 2
+    smallest = max(float(np.diff(offsets).min()), SMALLEST_STEP_MM)
+    count = int(np.ceil((end - start) / smallest))
+    step = (end - start) / count
+    at = start + step * (np.arange(count) + 0.5)
+    nearest = np.searchsorted((offsets[1:] + offsets[:-1]) / 2, at)
+    travel = (planes.origins_lps_mm[-1] - planes.origins_lps_mm[0]) / offsets[-1]
+    affine = np.eye(4)
+    affine[:3, 0] = travel * step
+    affine[:3, 1] = planes.row_step_lps_mm
+    affine[:3, 2] = planes.column_step_lps_mm
+    affine[:3, 3] = planes.origins_lps_mm[0] + travel * at[0]
+    return LabelArray(labels.codes[nearest], Geometry((count, *planes.shape[1:]), affine))
+
+
+def _affine_ras(header: nib.Nifti1Header) -> NDArray[np.float64]:
+    """Return the affine that is nearest to the scanner: lowest code, sform before qform.
+
+    A code of 3 or 4 means a template's space, whose millimetres need not be the child's.
+    """
+    forms = (header.get_sform(coded=True), header.get_qform(coded=True))
+    usable = [(code, affine) for affine, code in forms if code > 0 and _is_usable(affine)]
+    if not usable:
+        raise Refused(
+            Code.INPUT_NIFTI_AFFINE,
+            "Neither sform nor qform says where the voxels lie (codes "
+            f"{int(forms[0][1])} and {int(forms[1][1])}): left and right cannot be told.",
+        )
+    affine = np.array(min(usable, key=lambda form: int(form[0]))[1], dtype=np.float64)
+    affine[:3] *= MM_PER_UNIT.get(header.get_xyzt_units()[0], 1.0)
+    return affine
+
+
+def _is_usable(affine: NDArray[np.float64]) -> bool:
+    if not np.isfinite(affine).all():
+        return False
+    steps = np.linalg.norm(affine[:3, :3], axis=0)
+    # Cosines: a flat or collinear frame has no inverse, however large its steps.
+    return bool(steps.min() > 0 and abs(np.linalg.det(affine[:3, :3] / steps)) > 0.1)
+
+
+def _three_dimensional(image: nib.Nifti1Image) -> NDArray[np.floating]:
+    shape = image.shape
+    if len(shape) < 3 or any(length != 1 for length in shape[3:]) or min(shape[:3]) < 2:
+        raise Refused(Code.INPUT_NIFTI, f"The NIfTI image has the shape {shape}, not three axes.")
+    if image.get_data_dtype().kind not in "iuf":
+        raise Refused(Code.INPUT_NIFTI, "The NIfTI image holds no plain numbers.")
+    return np.asarray(image.dataobj).reshape(shape[:3])
+
+
+def _slice_row_column(affine: NDArray[np.float64]) -> list[int]:
+    cosines = np.abs(affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0))
+    slices = int(np.argmax(cosines[2]))
+    rest = [axis for axis in range(3) if axis != slices]
+    column = max(rest, key=lambda axis: cosines[0, axis])
+    return [slices, 3 - slices - column, column]
+
+
+def _int16_hu(values: NDArray[np.floating]) -> NDArray[np.int16]:
+    if values.dtype.kind == "f":
+        values = np.rint(np.nan_to_num(values, nan=AIR_HU))
+    highest = values.max()
+    if highest > np.iinfo(np.int16).max:
+        raise Refused(Code.BITS, f"Values reach {highest:.0f} HU; at most 32767 fit.")
+    air = AIR_HU if values.dtype.kind == "f" else np.int16(AIR_HU)  # Bytes are widened by it.
+    return np.ascontiguousarray(np.maximum(values, air), dtype=np.int16)
+
+
+def _is_sheared(affine: NDArray[np.float64]) -> bool:
+    unit = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    return bool(np.abs(unit.T @ unit - np.eye(3)).max() > SHEAR_TOLERANCE)

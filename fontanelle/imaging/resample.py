@@ -1,0 +1,111 @@
+"""Between the source planes and regular grids, sheared ones included.
+
+SimpleITK's images hold no shear, so all geometry goes into the transform: both images are given
+the identity as geometry, and the affine maps indices to indices.
+"""
+
+import numpy as np
+import SimpleITK as sitk  # noqa: N813 (its own documentation's name)
+from numpy.typing import NDArray
+
+from fontanelle.imaging.geometry import Geometry, Grid, Image, LabelArray, Planes
+
+REGULAR_STEP_MM = 1.0
+"""Slice step onto which an uneven stack is interpolated before it is resampled."""
+
+
+def regular(image: Image) -> tuple[NDArray[np.int16] | NDArray[np.float32], Geometry]:
+    """Return an image's voxels on a Geometry; uneven planes are interpolated along the normal.
+
+    The planes of an uneven stack lie on one straight line, so the result is a (sheared) grid.
+    """
+    if isinstance(image.grid, Geometry):
+        return image.hu, image.grid
+    planes = image.grid
+    count = int(np.floor(planes.offsets_mm[-1] / REGULAR_STEP_MM)) + 1
+    wanted_mm = np.arange(count) * REGULAR_STEP_MM
+    position = np.interp(wanted_mm, planes.offsets_mm, np.arange(len(planes.offsets_mm)))
+    below = np.minimum(position.astype(int), len(planes.offsets_mm) - 2)
+    weight = (position - below)[:, None, None].astype(np.float32)
+    hu = image.hu[below] * (1 - weight) + image.hu[below + 1] * weight
+    return hu.astype(np.float32), _straightened(planes, count)
+
+
+def _straightened(planes: Planes, count: int) -> Geometry:
+    travel = planes.origins_lps_mm[-1] - planes.origins_lps_mm[0]
+    affine = np.eye(4)
+    affine[:3, 0] = travel / planes.offsets_mm[-1] * REGULAR_STEP_MM
+    affine[:3, 1] = planes.row_step_lps_mm
+    affine[:3, 2] = planes.column_step_lps_mm
+    affine[:3, 3] = planes.origins_lps_mm[0]
+    return Geometry((count, *planes.shape[1:]), affine)
+
+
+def sampled(image: Image, target: Geometry, outside_hu: float) -> NDArray[np.float32]:
+    """Sample an image linearly on another grid.
+
+    Parameters
+    ----------
+    image
+        Source.
+    target
+        Grid wanted.
+    outside_hu
+        Value where the source ends.
+    """
+    voxels, geometry = regular(image)
+    matrix = np.linalg.inv(geometry.affine_lps_mm) @ target.affine_lps_mm
+    source = sitk.GetImageFromArray(voxels)
+    hu = _resampled(source, matrix, target.shape, interpolator=sitk.sitkLinear, outside=outside_hu)
+    return hu.astype(np.float32, copy=False)
+
+
+def restored(codes: NDArray[np.uint8], geometry: Geometry, grid: Grid) -> LabelArray:
+    """Bring codes from a regular grid back to the source planes by nearest neighbour.
+
+    Parameters
+    ----------
+    codes
+        uint8 on `geometry`.
+    geometry
+        Grid of the codes.
+    grid
+        The source's.
+    """
+    labels = sitk.GetImageFromArray(codes)
+    inverse = np.linalg.inv(geometry.affine_lps_mm)
+    if isinstance(grid, Geometry):
+        return LabelArray(_nearest(labels, inverse @ grid.affine_lps_mm, grid.shape), grid)
+    result = np.zeros(grid.shape, dtype=np.uint8)
+    for index in range(grid.shape[0]):
+        plane = _nearest(labels, inverse @ grid.plane_affine(index), (1, *grid.shape[1:]))
+        result[index] = plane[0]
+    return LabelArray(result, grid)
+
+
+def _nearest(
+    labels: sitk.Image, matrix: NDArray[np.float64], shape: tuple[int, int, int]
+) -> NDArray[np.uint8]:
+    nearest = _resampled(labels, matrix, shape, interpolator=sitk.sitkNearestNeighbor, outside=0)
+    return nearest.astype(np.uint8, copy=False)
+
+
+def _resampled(
+    source: sitk.Image,
+    matrix: NDArray[np.float64],
+    shape: tuple[int, int, int],
+    *,
+    interpolator: int,
+    outside: float,
+) -> NDArray[np.generic]:
+    """Resample by a matrix from target to source indices, both (slice, row, column)."""
+    # SimpleITK counts (column, row, slice): reverse the axes on both sides.
+    transform = sitk.AffineTransform(3)
+    transform.SetMatrix(matrix[:3, :3][::-1, ::-1].ravel().tolist())
+    transform.SetTranslation(matrix[:3, 3][::-1].tolist())
+    target = sitk.ResampleImageFilter()
+    target.SetTransform(transform)
+    target.SetSize(shape[::-1])
+    target.SetInterpolator(interpolator)
+    target.SetDefaultPixelValue(outside)
+    return np.asarray(sitk.GetArrayFromImage(target.Execute(source)))

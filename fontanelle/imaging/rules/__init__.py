@@ -1,0 +1,1 @@
+"""Admission rules: what a rule is, and the tables of them by subject."""

@@ -1,0 +1,103 @@
+"""When not to compare, and what a reader has to know where it was compared.
+
+Each rule is a function that yields reasons; no rule knows of another.
+"""
+
+from collections.abc import Iterator
+
+from fontanelle.errors import Code, Reason
+from fontanelle.norms.comparison import Child, Conditions, ProtocolMatch, SiteStatus
+from fontanelle.norms.values import Reference
+
+ABOUT_AGE = frozenset(
+    {Code.AGE_UNKNOWN, Code.AGE_IMPRECISE, Code.AGE_CONFLICT, Code.AGE_PLACEHOLDER}
+)
+
+
+def obstacles(child: Child, reference: Reference, conditions: Conditions) -> tuple[Reason, ...]:
+    """Return every reason why this child may not be compared; empty if nothing is in the way."""
+    return (
+        *conditions.obstacles,
+        *_protocol(reference, conditions),
+        *child.reasons,
+        *_age(child, reference),
+        *_sex(child, reference),
+    )
+
+
+def remarks(child: Child, reference: Reference) -> tuple[Reason, ...]:
+    """Return what holds for a child that is compared, and hinders nothing."""
+    validity = reference.validity
+    if child.age_days is None or not validity.is_near_edge(child.age_days):
+        return ()
+    sentence = (
+        f"The age of {child.age_days} days is within {validity.edge_note_days} days of an end of "
+        f"the reference ({validity.age_days_min} to {validity.age_days_max} days)."
+    )
+    return (Reason(Code.EDGE_OF_RANGE, sentence),)
+
+
+def reservations(reference: Reference, conditions: Conditions) -> tuple[Reason, ...]:
+    """Return why numbers are shown without calling anybody normal or abnormal; empty if flagged."""
+    return (*_site(reference, conditions), *_approximate(reference, conditions))
+
+
+def _site(reference: Reference, conditions: Conditions) -> Iterator[Reason]:
+    if conditions.site_status is SiteStatus.NONE:
+        prior = reference.calibration
+        yield Reason(
+            Code.SITE_UNCALIBRATED,
+            f"No normal heads of this site were measured: its offset is not known (assumed SD "
+            f"{prior.prior_sd.value:g} % of each mean, inside every interval), and nothing is "
+            f"called normal or abnormal before {prior.n_min_offset} of them.",
+        )
+
+
+def _approximate(reference: Reference, conditions: Conditions) -> Iterator[Reason]:
+    if conditions.protocol_match is ProtocolMatch.APPROXIMATE:
+        yield Reason(
+            Code.PROTOCOL_APPROXIMATE,
+            f"The package's regions follow the protocol {reference.label_protocol} by assignment "
+            "only; z is provisional and never flagged.",
+        )
+
+
+def _protocol(reference: Reference, conditions: Conditions) -> Iterator[Reason]:
+    if conditions.protocol != reference.label_protocol:
+        yield Reason(
+            Code.PROTOCOL_OTHER,
+            f"The package labels by {conditions.protocol}, the reference {reference.id} by "
+            f"{reference.label_protocol}.",
+        )
+    if reference.package_digest not in {None, conditions.package_sha256}:
+        yield Reason(
+            Code.PACKAGE_OTHER,
+            f"The reference {reference.id} was made with another package than this one.",
+        )
+
+
+def _age(child: Child, reference: Reference) -> Iterator[Reason]:
+    validity = reference.validity
+    if child.age_days is None:
+        # The caller may have said already what is wrong with the age.
+        if not ABOUT_AGE & {reason.code for reason in child.reasons}:
+            yield Reason(Code.AGE_UNKNOWN, "The age is not known, so that nothing can be expected.")
+    elif not validity.covers_age(child.age_days):
+        yield Reason(
+            Code.AGE_OUT_OF_RANGE,
+            f"The age of {child.age_days} days is outside the reference's "
+            f"{validity.age_days_min} to {validity.age_days_max} days; nothing is extrapolated.",
+        )
+
+
+def _sex(child: Child, reference: Reference) -> Iterator[Reason]:
+    sexes = reference.validity.sexes
+    if child.sex is None:
+        if Code.SEX_UNKNOWN not in {reason.code for reason in child.reasons}:
+            yield Reason(
+                Code.SEX_UNKNOWN, f"The sex is none of those of the reference: {', '.join(sexes)}."
+            )
+    elif child.sex not in sexes:
+        yield Reason(
+            Code.NOT_COVERED, f"The reference {reference.id} covers only {', '.join(sexes)}."
+        )

@@ -1,0 +1,1 @@
+"""The references that come with the product, one sealed JSON file each."""

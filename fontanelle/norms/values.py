@@ -1,0 +1,220 @@
+"""What a reference holds, as values: numbers with their provenance, nothing that computes."""
+
+from dataclasses import dataclass
+
+from fontanelle.norms.comparison import Sex, Tier
+from fontanelle.norms.document import Matrix, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Num:
+    """A number and where it comes from.
+
+    Attributes
+    ----------
+    value
+        In `unit`.
+    status, source
+        How it came to be known, and the place or the derivation.
+    range
+        What it may plausibly be; None where the number has no range.
+    se
+        Standard error in `unit`; None where it has none.
+    """
+
+    value: float
+    unit: str
+    status: Status
+    source: str
+    range: tuple[float, float] | None = None
+    se: float | None = None
+    definition: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Anything else that is stated, or not known (`value` None), with its provenance."""
+
+    name: str
+    value: float | str | tuple[float, ...] | None
+    unit: str
+    status: Status
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Where to read more."""
+
+    text: str
+    doi: str
+    pmcid: str
+    licence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """Whom the reference was made of.
+
+    Attributes
+    ----------
+    n
+        Children.
+    male_share
+        Share of boys, 0 to 1.
+    age_mean, age_sd
+        Years.
+    facts
+        What else is stated about them.
+    """
+
+    n: Num
+    male_share: Num
+    age_mean: Num
+    age_sd: Num
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """For whom, and for which scans, the reference speaks; both ends of the ages included."""
+
+    age_days_min: int
+    age_days_max: int
+    edge_note_days: int
+    days_per_year: float
+    sexes: tuple[Sex, ...]
+    modality: str
+    contrast: bool
+    slice_thickness_max_mm: float
+
+    def covers_age(self, age_days: int) -> bool:
+        """Tell whether the age lies inside; nothing is extrapolated."""
+        return self.age_days_min <= age_days <= self.age_days_max
+
+    def is_near_edge(self, age_days: int) -> bool:
+        """Tell whether an age inside is so close to an end that the reader should know."""
+        to_edge_days = min(age_days - self.age_days_min, self.age_days_max - age_days)
+        return to_edge_days <= self.edge_note_days
+
+
+@dataclass(frozen=True, slots=True)
+class RegionNorm:
+    """One region: `expected = mean + sex_effect (s - male_share) + age_slope (age - age_mean)`.
+
+    Attributes
+    ----------
+    mean, sd
+        Pooled over age and sex, mL.
+    sex_effect
+        Boys minus girls, mL.
+    age_slope
+        mL per year.
+    residual_sd
+        After age and sex, mL.
+    share_of_total
+        Percent of the sum of all regions.
+    facts
+        What the source has beside these, most of it not known.
+    """
+
+    name: str
+    mean: Num
+    sd: Num
+    sex_effect: Num
+    age_slope: Num
+    residual_sd: Num
+    share_of_total: Num
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """The sum of the regions; its residual SD rests on their correlations."""
+
+    mean: Num
+    sex_effect: Num
+    age_slope: Num
+    residual_sd: Num
+
+
+@dataclass(frozen=True, slots=True)
+class AsymmetryNorm:
+    """Asymmetry index of a pair of regions in the population, percent."""
+
+    pair: str
+    left: str
+    right: str
+    mean: Num
+    sd: Num
+
+
+@dataclass(frozen=True, slots=True)
+class Correlations:
+    """Of the regions' residuals, in the order of the regions."""
+
+    status: Status
+    source: str
+    central: Matrix
+    weak: Matrix | None
+    strong: Matrix | None
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationPrior:
+    """What is assumed of a site before its normal heads are measured.
+
+    Attributes
+    ----------
+    prior_sd
+        Of the site's offset, percent of a region's mean.
+    n_min_offset, n_min_regression
+        Normal heads needed for an offset, and for a regression of the site's own.
+    """
+
+    prior_sd: Num
+    n_min_offset: int
+    n_min_regression: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Normative data of one population, under one label protocol.
+
+    Attributes
+    ----------
+    version
+        `sha256:` and the digest of the canonical JSON. A result stores it.
+    label_protocol
+        Which anatomy belongs to which region; nothing else may be compared.
+    package_digest
+        SHA-256 of the only package that may be compared; None where any of the protocol may.
+    tiers
+        Those that its numbers allow, best first.
+    unknown, contradictions
+        What the source does not say, and where it disagrees with itself, in words.
+    """
+
+    id: str
+    version: str
+    revision: int
+    title: str
+    citation: Citation
+    label_protocol: str
+    package_digest: str | None
+    protocol_facts: tuple[Fact, ...]
+    population: Population
+    validity: Validity
+    regions: tuple[RegionNorm, ...]
+    total: Total
+    asymmetry: tuple[AsymmetryNorm, ...]
+    correlations: Correlations
+    calibration: CalibrationPrior
+    tiers: tuple[Tier, ...]
+    unknown: tuple[str, ...]
+    contradictions: tuple[str, ...]
+
+    @property
+    def region_names(self) -> tuple[str, ...]:
+        """Names in the reference's order."""
+        return tuple(region.name for region in self.regions)

@@ -1,0 +1,111 @@
+"""The sentences of a report: what it is, what it rests on, and what it cannot say."""
+
+from fontanelle.errors import Reason
+from fontanelle.imaging.quality import QualityCheck
+from fontanelle.norms.comparison import Comparison, SiteStatus
+from fontanelle.reports.result import Fitness, Result, ScanFacts
+
+NOTICE = (
+    "Research software, not a medical device. The network was trained on synthetic CT and is not "
+    "validated on toddlers' scans. No diagnosis may rest on these numbers."
+)
+UNREVIEWED = "No person has reviewed this report."
+PROVISIONAL = (
+    "The z-scores are provisional: the numbers are shown, nobody is called normal or abnormal."
+)
+COMPARTMENT = (
+    "A region's volume is its compartment: parenchyma and the CSF beside it. Its z excludes "
+    "neither atrophy nor hydrocephalus, bleeding, fracture, mass or swelling."
+)
+WITHHELD = "The segmentation failed its checks. No volumes and no labels leave."
+RANGE = (
+    "95 % prediction interval for a child of this age and sex; where the site is not calibrated "
+    "it holds the site's unknown offset."
+)
+
+
+def statements(result: Result) -> list[str]:
+    """Return all that is said in words, the notice first, then what limits, then provenance."""
+    return [
+        NOTICE,
+        UNREVIEWED,
+        *_limits(result),
+        *(sentence(reason) for reason in result.reasons),
+        *_provenance(result),
+        *(_check(check) for check in result.quality),
+        _rendering(result),
+    ]
+
+
+def sentence(reason: Reason) -> str:
+    """Return a reason for people, its code behind it."""
+    return f"{reason.sentence} [{reason.code}]"
+
+
+def population(result: Result) -> str:
+    """Return whom the reference speaks of."""
+    sex = {"M": "boys", "F": "girls"}.get(result.patient.sex or "", "children")
+    age = result.patient.age_days
+    return f"Expected for {sex}" + ("" if age is None else f" aged {age} days") + "."
+
+
+def authority(comparison: Comparison) -> str:
+    """Return the reference with its digest, tier and site status."""
+    return (
+        f"Reference {comparison.reference_id}, {comparison.reference_version}, "
+        f"tier {comparison.tier}, site status {comparison.site_status}"
+    )
+
+
+def equation(comparison: Comparison) -> str:
+    """Return how a z came about."""
+    return (
+        "z = (volume - expected volume) / residual SD for this age and sex. "
+        f"{authority(comparison)}."
+    )
+
+
+def _limits(result: Result) -> list[str]:
+    if result.fitness is Fitness.WITHHELD or result.volumes is None:
+        return [WITHHELD]
+    comparison = result.comparison
+    if comparison is None or all(region.z is None for region in comparison.regions):
+        return [COMPARTMENT]
+    provisional = comparison.site_status is SiteStatus.NONE or (
+        result.package.protocol_match == "approximate"
+    )
+    return [PROVISIONAL, COMPARTMENT] if provisional else [COMPARTMENT]
+
+
+def _provenance(result: Result) -> list[str]:
+    package, engine, comparison = result.package, result.engine, result.comparison
+    said = [
+        f"Package: {package.name} {package.version}, sha256 {package.sha256}, protocol "
+        f"{package.protocol} ({package.protocol_match}), meant for "
+        f"{package.intended_age_days[0]} to {package.intended_age_days[1]} days of age."
+    ]
+    if engine is not None:
+        said.append(f"Engine: {engine.provider}, {engine.precision}, on {engine.device}.")
+    if comparison is not None:
+        said.append(f"{authority(comparison)}.")
+    if result.scan is not None:
+        said.append(_geometry(result.scan))
+    return said
+
+
+def _geometry(scan: ScanFacts) -> str:
+    low_mm, high_mm = scan.slice_step_mm
+    step = f"{low_mm:.3f}" if high_mm - low_mm < 0.001 else f"{low_mm:.3f} to {high_mm:.3f}"
+    return (
+        f"Scan: {scan.slices} slices of {scan.rows} x {scan.columns}, pixels "
+        f"{scan.pixel_spacing_mm[0]:.3f} x {scan.pixel_spacing_mm[1]:.3f} mm, "
+        f"perpendicular step {step} mm, tilt {scan.tilt_deg:.1f} degrees."
+    )
+
+
+def _check(check: QualityCheck) -> str:
+    return f"Check {check.check}: {check.grade}. {check.sentence}"
+
+
+def _rendering(result: Result) -> str:
+    return f"Rendered {result.rendered_at.isoformat(timespec='seconds')}."

@@ -1,0 +1,118 @@
+"""The command `fontanelle`: a table of names, and how a run ends.
+
+Nothing is imported before a command is called: `fontanelle --help` has to answer at once.
+"""
+
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Final
+
+import click
+
+from fontanelle.errors import FontanelleError, Refused, Unavailable
+
+COMMANDS: Final = {
+    "analyse": ("service.commands.analyse", "Measure one series or study, without a service."),
+    "demo": ("service.commands.demo", "Measure a synthetic toddler's head, or a series of yours."),
+    "models": ("service.commands.models", "List, show and verify packages."),
+    "norms": ("service.commands.norms", "List and show references."),
+}
+
+BUG: Final = 1
+WRONG_USAGE: Final = 2
+REFUSED: Final = 3
+UNAVAILABLE: Final = 4
+INTERRUPTED: Final = 130
+
+EXIT_CODES: Final[dict[type[FontanelleError], int]] = {
+    Refused: REFUSED,
+    Unavailable: UNAVAILABLE,
+}
+"""The whole of what a caller needs to know of our errors; 0 is done, 1 is our own bug."""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names and help without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="fontanelle")
+def command() -> None:
+    """Measure the brain of a small child from a head CT that was taken anyway.
+
+    Research software, not a medical device; trained on synthetic CT.
+
+    \b
+    Exit codes: 0 done, 1 our own bug, 2 wrong usage, 3 the input is refused or the
+    result withheld, 4 something that is needed is away or wrong.
+    """  # noqa: D301 (\b is click's: keep these lines as they are)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; says on stderr what went wrong.
+
+    Parameters
+    ----------
+    arguments
+        Without the program's name; None takes those of the process.
+    """
+    try:
+        return command.main(args=arguments, prog_name="fontanelle", standalone_mode=False) or 0
+    except click.ClickException as error:
+        error.show()
+        return WRONG_USAGE
+    except click.Abort:
+        click.echo("Interrupted.", err=True)
+        return INTERRUPTED
+    except FontanelleError as error:
+        click.echo(f"{error.reason.code}: {error.reason.sentence}", err=True)
+        return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
+    except Exception as error:  # noqa: BLE001 (outermost: a bug is shown, without its values)
+        click.echo(_traceback(error), err=True)
+        return BUG
+
+
+_BUG_NOTE: Final = (
+    "This is a bug of Fontanelle; please report the lines above. Values are left out, as they\n"
+    "could be a patient's; PYTHONDEVMODE=1 shows them."
+)
+
+
+def main() -> None:
+    """Enter from the command line."""
+    sys.exit(run())
+
+
+def _traceback(error: BaseException) -> str:
+    """Return where it happened, and no exception's text: that could name a patient.
+
+    Who wants the text, and knows whose it is, asks Python's development mode for it.
+    """
+    if sys.flags.dev_mode:
+        return "".join(traceback.format_exception(error))
+    lines = []
+    cause: BaseException | None = error
+    while cause is not None:
+        lines += [*traceback.format_tb(cause.__traceback__), f"{type(cause).__qualname__}\n"]
+        cause = cause.__cause__ or cause.__context__
+        lines += ["Caused by\n"] if cause else []
+    return "".join(lines) + _BUG_NOTE
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The phantom: drawn, scanned, written."""

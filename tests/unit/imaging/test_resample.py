@@ -1,0 +1,79 @@
+"""Sampling through affines with shear, uneven planes, and the way back."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from fontanelle.imaging.geometry import Geometry, Grid, Image, Planes
+from fontanelle.imaging.resample import regular, restored, sampled
+from tests.analytic_head import axial, places, sheared
+
+
+def ramp(lps_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a linear field: linear interpolation must give it back exactly."""
+    return lps_mm @ np.array([1.5, -2.0, 3.0]) + 7.0
+
+
+def ramp_image(grid: Grid) -> Image:
+    return Image(ramp(places(grid)).astype(np.float32), grid)
+
+
+def uneven(offsets_mm: list[float], tilt_mm_per_mm: float = 0.0) -> Planes:
+    origins = np.array([(-20.0, -20.0 + tilt_mm_per_mm * z, z) for z in offsets_mm])
+    return Planes(
+        (len(offsets_mm), 41, 41), np.array([0.0, 1.0, 0.0]), np.array([1.0, 0.0, 0.0]), origins
+    )
+
+
+@given(tilt_deg=st.floats(-30, 30), step_mm=st.floats(0.7, 3.0))
+def test_a_linear_field_survives_sampling_from_any_sheared_stack(
+    tilt_deg: float, step_mm: float
+) -> None:
+    source = sheared((30, 30, 30), step_mm, tilt_deg)
+    target = axial((5, 5, 5), 1.0)
+    hu = sampled(ramp_image(source), target, -1024.0)
+    np.testing.assert_allclose(hu, ramp(places(target)), atol=2e-3)
+
+
+@pytest.mark.parametrize("flip", [(-1, 1, 1), (1, -1, 1), (1, 1, -1), (-1, -1, -1)])
+def test_the_direction_in_which_voxels_are_counted_does_not_matter(flip: tuple[int, ...]) -> None:
+    source = axial((21, 23, 25), 2.0)
+    affine = source.affine_lps_mm.copy()
+    for axis, (sign, size) in enumerate(zip(flip, source.shape, strict=True)):
+        if sign < 0:
+            affine[:3, 3] += (size - 1) * affine[:3, axis]
+            affine[:3, axis] *= -1
+    target = axial((6, 7, 8), 1.3)
+    hu = sampled(ramp_image(Geometry(source.shape, affine)), target, 0.0)
+    np.testing.assert_allclose(hu, ramp(places(target)), atol=2e-3)
+
+
+def test_uneven_planes_become_a_grid_without_moving_anything() -> None:
+    planes = uneven([0.0, 4.0, 8.0, 9.1, 16.0, 23.0], tilt_mm_per_mm=0.3)
+    voxels, geometry = regular(ramp_image(planes))
+    np.testing.assert_allclose(voxels, ramp(places(geometry)), atol=2e-3)
+
+
+def test_outside_the_scan_the_value_is_the_one_asked_for() -> None:
+    target = axial((1, 1, 1), 1.0, top_mm=500.0)
+    assert sampled(ramp_image(axial((5, 5, 5), 1.0)), target, -1024.0).item() == -1024.0
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [axial((20, 40, 40), 1.7), sheared((20, 40, 40), 1.3, 18.5), uneven([-9, -5, -1, 0.2, 7, 12])],
+    ids=["axial", "tilted", "uneven"],
+)
+def test_labels_come_back_to_where_they_were(grid: Grid) -> None:
+    field = axial((64, 64, 64), 1.0)
+    inside = places(field) @ np.array([0.2, 1.0, -0.4]) > 3.0
+    labels = restored(inside.astype(np.uint8) + 1, field, grid)
+    lps = places(grid)
+    signed_mm = (lps @ np.array([0.2, 1.0, -0.4]) - 3.0) / np.linalg.norm([0.2, 1.0, -0.4])
+    within = (np.abs(lps) < 31).all(axis=-1)
+    clear = within & (np.abs(signed_mm) > 0.87)
+    assert clear.sum() > 1000
+    np.testing.assert_array_equal(labels.codes[clear] == 2, signed_mm[clear] > 0)
+    assert (labels.codes[(np.abs(lps) > 33).any(axis=-1)] == 0).all()

@@ -1,0 +1,173 @@
+"""The analysis object: the contract's keys, nothing unknown left unexplained, nothing rounded."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from fontanelle.errors import Code, Reason
+from fontanelle.imaging.patient import NOBODY
+from fontanelle.imaging.quality import Grade, QualityCheck
+from fontanelle.imaging.volumes import Volumes
+from fontanelle.reports.analysis_object import (
+    RenderedObject,
+    SeriesDecision,
+    analysis_object,
+    to_json,
+)
+from fontanelle.reports.result import Fitness, Identity, Result, State
+from tests.unit.reports.builders import UNKNOWN_AGE, case, comparison
+
+# The keys of the design's analysis object (docs: HTTP), in its order.
+CONTRACT = [
+    "id", "state", "fitness", "patient", "study_instance_uid", "series_instance_uid",
+    "series_revision", "accession_number", "package", "engine", "reference", "measurements",
+    "asymmetry", "summary", "quality", "reasons", "objects", "deliveries", "timings_s",
+]  # fmt: skip
+MEASUREMENT = [
+    "region", "volume_ml", "parenchyma_ml", "csf_ml", "expected_ml", "low_ml", "high_ml", "z",
+    "z_low", "z_high", "centile", "share_percent", "pooled", "flag", "reasons",
+]  # fmt: skip
+SUMMARY = [
+    "total_ml", "intracranial_ml", "ventricles_ml", "head_circumference_cm",
+    "corrected_age_days", "regions_below_5th_centile", "share_of_children_with_as_many",
+]  # fmt: skip
+
+
+def full() -> Result:
+    return case().result
+
+
+def no_z() -> Result:
+    return replace(full(), fitness=Fitness.LIMITED, comparison=comparison(compared=False))
+
+
+def no_comparison() -> Result:
+    return replace(full(), fitness=Fitness.LIMITED, comparison=None, reasons=(UNKNOWN_AGE,))
+
+
+def withheld() -> Result:
+    misplaced = Reason(Code.QUALITY_PLACE, "A region lies 62 mm from its place.")
+    return replace(
+        full(), fitness=Fitness.WITHHELD, volumes=None, comparison=None, reasons=(misplaced,)
+    )
+
+
+def rejected() -> Result:
+    localizer = Reason(Code.LOCALIZER, "The series has 2 images.")
+    return replace(
+        withheld(),
+        state=State.REJECTED,
+        fitness=None,
+        engine=None,
+        scan=None,
+        quality=(),
+        reasons=(localizer,),
+    )
+
+
+def from_nifti() -> Result:
+    check = QualityCheck("place", Grade.PASS, None, "All regions lie in their places.")
+    return replace(no_z(), patient=NOBODY, identity=Identity(None, None, 1, None), quality=(check,))
+
+
+ALL = (full, no_z, no_comparison, withheld, rejected, from_nifti)
+
+
+def test_the_keys_are_the_contracts_in_its_order() -> None:
+    found = json.loads(to_json(full()))
+
+    assert [key for key in found if key in CONTRACT] == CONTRACT
+    assert list(found["measurements"][0]) == MEASUREMENT
+    assert list(found["summary"]) == SUMMARY
+    assert found["id"] is None and found["deliveries"] == []
+
+
+@pytest.mark.parametrize("result", ALL)
+def test_every_null_has_a_reason_beside_it(result) -> None:
+    found = json.loads(to_json(result(), [RenderedObject("overlay", None, "overlay.png")]))
+    said = {entry["path"] for entry in found["unknown"]}
+
+    for path, beside in _nulls(found):
+        assert path in said or beside, f"{path} is null and nobody says why"
+    assert all(entry["sentence"] for entry in found["unknown"])
+    assert not [e for e in found["unknown"] if "did not say" in e["sentence"]]
+
+
+def test_numbers_keep_their_meaning() -> None:
+    first = json.loads(to_json(full()))["measurements"][0]
+
+    # From the builder's comparison: z -0.46414, centile 32.1284, pooled z -0.00052.
+    assert (first["z"], first["centile"], first["pooled"]["z"]) == (-0.4641, 32.1284, -0.0005)
+    assert first["expected_ml"] == 100.226
+
+
+def test_shares_add_up_to_a_hundred_and_parts_to_their_region() -> None:
+    found = json.loads(to_json(full()))
+
+    shares = sum(region["share_percent"] for region in found["measurements"])
+    assert shares == pytest.approx(100.0, abs=0.001)
+    for region in found["measurements"]:
+        parts = region["parenchyma_ml"] + region["csf_ml"]
+        assert parts == pytest.approx(region["volume_ml"], abs=0.0011)
+
+
+def test_where_there_is_no_z_every_region_says_why() -> None:
+    for result in (no_z(), no_comparison()):
+        for region in json.loads(to_json(result))["measurements"]:
+            assert region["z"] is None and region["expected_ml"] is None
+            assert region["volume_ml"] > 0
+            assert region["flag"] == "not_compared"
+            assert region["reasons"] == ["comparison.age_unknown"]
+
+
+@pytest.mark.parametrize("result", [withheld, rejected])
+def test_a_withheld_or_rejected_result_has_no_numbers(result) -> None:
+    found = json.loads(to_json(result()))
+
+    assert found["measurements"] == [] and found["asymmetry"] == []
+    assert set(found["summary"].values()) == {None}
+    assert found["reasons"]
+
+
+def test_objects_and_decisions_are_listed() -> None:
+    found = analysis_object(
+        full(),
+        [RenderedObject("segmentation", "1.2.3", "segmentation.dcm")],
+        [SeriesDecision("1.2.4", False, (Reason(Code.LOCALIZER, "It has 2 images."),))],
+    )
+
+    assert found["objects"] == [
+        {"kind": "segmentation", "sop_instance_uid": "1.2.3", "href": "segmentation.dcm"}
+    ]
+    assert found["series"] == [
+        {
+            "series_instance_uid": "1.2.4",
+            "selected": False,
+            "reasons": [{"code": "admission.localizer", "sentence": "It has 2 images."}],
+        }
+    ]
+
+
+def test_the_same_result_is_the_same_text() -> None:
+    assert to_json(full()) == to_json(full())
+
+
+def test_a_number_that_is_none_is_a_mistake_and_no_json() -> None:
+    broken = replace(full(), volumes=Volumes((), float("nan"), 1.0))
+
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        to_json(broken)
+
+
+def _nulls(value: object, path: str = "", beside: bool = False) -> Iterator[tuple[str, bool]]:
+    if value is None:
+        yield path, beside
+    elif isinstance(value, dict):
+        reasons = beside or ("flag" in value and bool(value["reasons"]))
+        for key, inner in value.items():
+            yield from _nulls(inner, f"{path}.{key}".lstrip("."), reasons)
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _nulls(inner, f"{path}[{number}]", beside)

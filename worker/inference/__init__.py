@@ -1,0 +1,1 @@
+"""Engines: arrays and sessions, no DICOM, no queue."""

@@ -1,0 +1,164 @@
+"""From a path to one scan: files, study, selection, voxels; or the reasons why there is none."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fontanelle.errors import Reason
+from fontanelle.imaging import nifti
+from fontanelle.imaging.admission import Admission, admit_image_geometry, admit_voxels
+from fontanelle.imaging.decoding import decode
+from fontanelle.imaging.files import is_nifti
+from fontanelle.imaging.geometry import Grid, Image
+from fontanelle.imaging.patient import NOBODY, Patient, patient_of, with_given
+from fontanelle.imaging.rules.rule import Verdict
+from fontanelle.imaging.selection import Decision, Selection, select
+from fontanelle.imaging.series import Instance, Series, read_study, sorted_instances
+from fontanelle.reports.result import Identity, ScanFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked beside the files.
+
+    Attributes
+    ----------
+    valid_age_days
+        Ages that the reference can compare: they decide whether a stated age is exact enough.
+    age_days, sex
+        What the caller says of the child; None leaves the header's.
+    """
+
+    valid_age_days: tuple[int, int]
+    age_days: int | None = None
+    sex: str | None = None
+
+    def patient(self, series: Series | None) -> Patient:
+        """Return who was scanned, by the header and by what the caller says."""
+        stated = NOBODY if series is None else patient_of(series, self.valid_age_days)
+        return with_given(stated, age_days=self.age_days, sex=self.sex)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scan:
+    """One series ready to be measured.
+
+    Attributes
+    ----------
+    instances
+        Sources in slice order; empty for a NIfTI file.
+    decisions
+        One per series of the study.
+    sha256
+        Digest of the voxels: the same UIDs with other pixels are another input.
+    """
+
+    image: Image
+    patient: Patient
+    identity: Identity
+    admission: Admission
+    instances: tuple[Instance, ...]
+    decisions: tuple[Decision, ...]
+    sha256: str
+
+    @property
+    def facts(self) -> ScanFacts:
+        """Geometry, for the report."""
+        return _facts(self.image.grid)
+
+
+@dataclass(frozen=True, slots=True)
+class NoScan:
+    """Why nothing at a path may be measured."""
+
+    patient: Patient
+    identity: Identity
+    reasons: tuple[Reason, ...]
+    decisions: tuple[Decision, ...] = ()
+
+
+def read_scan(files: list[Path], question: Question) -> Scan | NoScan:
+    """Read, select and decode.
+
+    Raises
+    ------
+    Refused
+        If the files are no series at all, or its pixels cannot be read.
+    """
+    if len(files) == 1 and is_nifti(files[0]):
+        return _nifti_scan(files[0], question)
+    study = read_study(files)
+    selection = select(study.series)
+    if selection.chosen is None or selection.admission is None:
+        return _none_chosen(study.series, selection, question)
+    return _dicom_scan(selection.chosen, selection.admission, selection.decisions, question)
+
+
+def _nifti_scan(path: Path, question: Question) -> Scan | NoScan:
+    image = nifti.read(path)
+    patient = question.patient(None)
+    identity = Identity(None, None, 1, None)
+    admission = admit_image_geometry(image.grid) | admit_voxels(image)
+    if admission.decision is Verdict.REJECTED:
+        return NoScan(patient, identity, admission.reasons)
+    return Scan(image, patient, identity, admission, (), (), _digest(image))
+
+
+def _dicom_scan(
+    series: Series, by_headers: Admission, decisions: tuple[Decision, ...], question: Question
+) -> Scan | NoScan:
+    patient = question.patient(series)
+    identity = _identity(series)
+    image = decode(series)
+    admission = by_headers | admit_voxels(image)
+    if admission.decision is Verdict.REJECTED:
+        return NoScan(patient, identity, admission.reasons, decisions)
+    instances = sorted_instances(series)
+    return Scan(image, patient, identity, admission, instances, decisions, _digest(image))
+
+
+def _none_chosen(
+    candidates: tuple[Series, ...], selection: Selection, question: Question
+) -> NoScan:
+    """Say why no series was taken: its own reasons where there was only one."""
+    first, decisions = candidates[0], selection.decisions
+    alone = decisions[0].reasons if len(decisions) == 1 else ()
+    reasons = alone or ((selection.reason,) if selection.reason else ())
+    patient = question.patient(first)
+    return NoScan(patient, _identity(first), reasons, decisions)
+
+
+def _identity(series: Series) -> Identity:
+    header = series.instances[0].header
+    return Identity(
+        study_instance_uid=series.study_instance_uid,
+        series_instance_uid=series.series_instance_uid,
+        series_revision=1,
+        accession_number=str(header.get("AccessionNumber", "") or "") or None,
+    )
+
+
+def _digest(image: Image) -> str:
+    return hashlib.sha256(np.ascontiguousarray(image.hu).data).hexdigest()
+
+
+def _facts(grid: Grid) -> ScanFacts:
+    affine = grid.plane_affine(0)
+    area_mm2 = float(np.linalg.norm(np.cross(affine[:3, 1], affine[:3, 2])))
+    steps_mm = grid.plane_voxel_mm3 / area_mm2
+    slices, rows, columns = grid.shape
+    travel = grid.plane_affine(slices - 1)[:3, 3] - affine[:3, 3]
+    cosine = float(travel @ grid.normal_lps / np.linalg.norm(travel))
+    return ScanFacts(
+        slices=slices,
+        rows=rows,
+        columns=columns,
+        pixel_spacing_mm=(
+            float(np.linalg.norm(affine[:3, 1])),
+            float(np.linalg.norm(affine[:3, 2])),
+        ),
+        slice_step_mm=(float(steps_mm.min()), float(steps_mm.max())),
+        tilt_deg=float(np.degrees(np.arccos(min(1.0, cosine)))),
+    )
