@@ -22,7 +22,7 @@ demo: $(VENV)/.installed-cpu
 	$(BIN)/fontanelle demo --out "$(OUT)" $(if $(SERIES),--series "$(SERIES)")
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest --numprocesses auto -rs
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -rs
 
 # mypy reads torch's types.
 lint: $(VENV)/.installed-dev $(VENV)/.installed-train

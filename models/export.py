@@ -207,7 +207,7 @@ def _description(run: Run, folder: Path, name: str, version: str) -> str:
     """Return `package.toml`."""
     config = run.config
     centers, tolerance = placement(run)
-    digests = {
+    digests: dict[str, object] = {
         file: file_sha256(folder / file) for file in ("MODEL_CARD.md", "golden.npz", "model.onnx")
     }
     architecture = config.architecture

@@ -77,10 +77,9 @@ def write_labels(path: Path, labels: LabelArray) -> None:
     image = nib.Nifti1Image(labels.codes.transpose(2, 1, 0), affine_ras)
     image.header.set_xyzt_units("mm")
     image.set_sform(affine_ras, code=1)
-    # PS3.3 has no shear in one slice, NIfTI has none in the qform: it would be dropped silently.
-    image.set_qform(
-        None if _is_sheared(affine_ras) else affine_ras, code=0 if _is_sheared(affine_ras) else 1
-    )
+    # A qform holds no shear and would drop it without a word.
+    is_sheared = _is_sheared(affine_ras)
+    image.set_qform(None if is_sheared else affine_ras, code=0 if is_sheared else 1)
     nib.save(image, path)
 
 

@@ -24,7 +24,7 @@ _CHIASM, _CORD = 37, 38
 OUTER_CSF_REACH_MM = 12.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Protocol:
     """A named assignment of structures to classes.
 

@@ -257,6 +257,8 @@ def _uneven(stack: Stack) -> Outcome | None:
     needs=_STACKED,
 )
 def _slice_thickness(stack: Stack) -> Outcome | None:
+    if len(stack.steps_mm) == 0:
+        return None
     thickness_mm = stack.steps_mm if stack.thickness_mm is None else stack.thickness_mm
     # The median step: a missing slice is no thick one.
     thickest_mm = max(float(thickness_mm.max()), float(np.median(stack.steps_mm)))

@@ -58,7 +58,9 @@ class Stack:
 
     @property
     def tilt_deg(self) -> float:
-        """Angle between the direction of travel and the normal."""
+        """Angle between the direction of travel and the normal; 0 where there is no travel."""
+        if self.grid.shape[0] < 2:
+            return 0.0
         first, last = (self.grid.plane_affine(at)[:3, 3] for at in (0, self.grid.shape[0] - 1))
         travel = last - first
         cosine = float(travel @ self.grid.normal_lps) / float(np.linalg.norm(travel))

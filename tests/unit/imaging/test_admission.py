@@ -341,6 +341,10 @@ def test_an_image_without_headers_is_judged_by_its_grid() -> None:
     assert _codes(admit_image_geometry(_grid(160, 1.0, 1.5))) == [Code.SPACING_INPLANE]
 
 
+def test_an_image_of_one_plane_without_headers_is_too_short() -> None:
+    assert _codes(admit_image_geometry(_grid(1, 1.0))) == [Code.COVERAGE]
+
+
 def test_a_coronal_grid_without_headers_is_oblique() -> None:
     affine = np.zeros((4, 4))
     affine[1, 0], affine[2, 1], affine[0, 2], affine[3, 3] = 1.0, -0.5, 0.5, 1.0

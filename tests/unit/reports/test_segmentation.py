@@ -176,6 +176,13 @@ def test_without_a_labelled_voxel_there_is_no_segmentation() -> None:
         render_segmentation(of.result, empty, of.sources)
 
 
+def test_a_withheld_result_sends_no_labels() -> None:
+    of = case()
+
+    with pytest.raises(ValueError, match="sends no labels"):
+        render_segmentation(replace(of.result, volumes=None), of.labels, of.sources)
+
+
 def test_labels_of_another_stack_are_refused() -> None:
     of = case()
 
