@@ -96,13 +96,20 @@ def _compared(c: RegionComparison | None) -> tuple[str, ...]:
         _number(c.expected_ml, ".1f"),
         _NONE if c.low_ml is None else f"{c.low_ml:.1f}-{c.high_ml:.1f}",
         _number(c.z, "+.2f"),
-        _number(c.centile, ".1f"),
+        _centile(c.centile),
         _remark(c),
     )
 
 
 def _number(value: float | None, form: str) -> str:
     return _NONE if value is None else format(value, form)
+
+
+def _centile(value: float | None) -> str:
+    # No child is at 0 or 100: rounding must not say so.
+    if value is not None and not 0.1 <= value <= 99.9:
+        return "<0.1" if value < 50 else ">99.9"
+    return _number(value, ".1f")
 
 
 def _remark(compared: RegionComparison) -> str:

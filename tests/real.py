@@ -33,5 +33,5 @@ def unpacked(*names: str) -> Path:
     atexit.register(folder.cleanup)
     for name in names:
         with tarfile.open(DATA / f"{name}.tar.xz") as archive:
-            archive.extractall(folder.name, filter="data")
+            archive.extractall(folder.name)  # noqa: S202 (our own archives; no filter in 3.11.2)
     return Path(folder.name)

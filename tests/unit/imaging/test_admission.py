@@ -273,6 +273,13 @@ def test_thickness_of_a_change_from_thin_to_thick_slices_is_no_missing_slice() -
     assert Code.UNEVEN in codes
 
 
+def test_a_missing_slice_is_not_told_again_as_a_gap_beside_it() -> None:
+    # 0.7 mm slices 1 mm apart fill 70 % of their distance, beside the hole less than half.
+    made = series(offsets_mm=[x for x in range(160) if x != 70], SliceThickness=0.7)
+
+    assert _codes(admit_headers(made)) == [Code.SLICES_MISSING]
+
+
 def test_an_agent_named_none_is_no_contrast_medium() -> None:
     assert admit_headers(series(ContrastBolusAgent="None")).findings == ()
 

@@ -30,6 +30,16 @@ def test_csf_goes_to_the_nearest_region() -> None:
     assert not (codes == OUTER_CSF).any()
 
 
+def test_a_region_without_csf_leaves_it_to_the_next_one() -> None:
+    assert REGIONS["brainstem"].csf_code is None
+    classes = two_lobes()
+    classes[classes == LEFT.code] = REGIONS["brainstem"].code
+    codes = assemble(classes, REGIONS, OUTER_CSF)
+    assert codes[6, 16, 50] == RIGHT.csf_code
+    volumes = measure(LabelArray(codes, axial(codes.shape, 1.0)), REGIONS)
+    assert next(v.csf_ml for v in volumes.regions if v.region == "brainstem") == 0.0
+
+
 def test_what_is_not_connected_to_the_brain_is_dropped() -> None:
     classes = two_lobes()
     classes[0, 0, 0:2] = LEFT.code

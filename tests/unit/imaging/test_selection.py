@@ -1,7 +1,7 @@
 """Selection: the best series of a study, and for each other one the reason."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from pydicom.uid import SecondaryCaptureImageStorage
 
@@ -57,7 +57,8 @@ EXPECTED = {
 }
 
 
-@settings(deadline=None, max_examples=20)
+# A failing order is as good as a smaller one, and shrinking it takes minutes.
+@settings(deadline=None, max_examples=20, phases=(Phase.reuse, Phase.generate))
 @given(st.permutations(list(STUDY)))
 def test_a_study_of_eight_series_gives_the_same_choice_in_any_order(arrived) -> None:
     selection = select(STUDY[name] for name in arrived)

@@ -1,5 +1,7 @@
 """A result on a terminal and in a pipe: the same numbers, every reservation, no more."""
 
+from dataclasses import replace
+
 import pytest
 
 from fontanelle.errors import Code, Reason
@@ -78,6 +80,18 @@ def test_an_unknown_number_is_a_dash_and_its_reason_stands_beside_it() -> None:
 
     row = terminal.table_of(result).rows[0]
     assert row[3:] == ("-", "-", "-", "-", "comparison.age_unknown")
+
+
+@pytest.mark.parametrize(
+    ("centile", "printed"),
+    [(0.003, "<0.1"), (0.1, "0.1"), (50.0, "50.0"), (99.9, "99.9"), (99.997, ">99.9")],
+)
+def test_no_child_is_printed_at_the_0th_or_100th_centile(centile: float, printed: str) -> None:
+    compared = comparison()
+    first = replace(compared.regions[0], centile=centile)
+    result = case("axial", comparison=replace(compared, regions=(first,))).result
+
+    assert terminal.table_of(result).rows[0][6] == printed
 
 
 def test_a_withheld_result_shows_no_number_of_any_region(
