@@ -76,6 +76,11 @@ class Code(StrEnum):
     NO_BRAIN = "admission.no_brain", "There is no brain in the images."
     BRAIN_CUT = "admission.brain_cut", "The field ends inside the brain."
 
+    RESAMPLED_LABELS = (
+        "imaging.resampled_labels",
+        "The NIfTI labels of an uneven stack lie on a regular grid; SEG and volumes do not.",
+    )
+
     # Selection: which series of the study?
     SELECTION_BETTER = "selection.better_series", "Another series of the study suits better."
     SELECTION_NONE = "selection.none", "No series of the study can be measured."

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fontanelle.clock import Clock
-from fontanelle.errors import Reason
+from fontanelle.errors import Code, Reason
 from fontanelle.imaging.admission import Admission, admit_age
 from fontanelle.imaging.compartments import assemble
 from fontanelle.imaging.files import opened
-from fontanelle.imaging.geometry import LabelArray
+from fontanelle.imaging.geometry import Geometry, LabelArray
 from fontanelle.imaging.head import find_head
 from fontanelle.imaging.patient import Patient
 from fontanelle.imaging.prepare import prepare
@@ -153,7 +153,7 @@ def analyse_scan(scan: Scan, tools: Tools, watch: Stopwatch) -> Outcome:
         comparison=comparison,
         quality=quality,
         reasons=_once(failed + admission.reasons + (comparison.reasons if comparison else ())),
-        remarks=admission.remarks,
+        remarks=admission.remarks + _on_uneven(labels),
         timings_s=watch.seconds,
     )
     with watch.stage("render"):
@@ -182,6 +182,12 @@ def _fitness(admission: Admission, comparison: Comparison | None) -> Fitness:
         return Fitness.WITHHELD
     missing = any(region.flag is Flag.NOT_COMPARED for region in comparison.regions)
     return Fitness.LIMITED if missing or admission.reasons else Fitness.FULL
+
+
+def _on_uneven(labels: LabelArray) -> tuple[Reason, ...]:
+    if isinstance(labels.grid, Geometry):
+        return ()
+    return (Reason(Code.RESAMPLED_LABELS, Code.RESAMPLED_LABELS.meaning),)
 
 
 def _once(reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:

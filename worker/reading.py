@@ -12,10 +12,11 @@ from fontanelle.imaging.admission import Admission, admit_image_geometry, admit_
 from fontanelle.imaging.decoding import decode
 from fontanelle.imaging.files import is_nifti
 from fontanelle.imaging.geometry import Grid, Image
+from fontanelle.imaging.instance import Instance
 from fontanelle.imaging.patient import NOBODY, Patient, patient_of, with_given
 from fontanelle.imaging.rules.rule import Verdict
 from fontanelle.imaging.selection import Decision, Selection, select
-from fontanelle.imaging.series import Instance, Series, read_study, sorted_instances
+from fontanelle.imaging.series import Series, read_study, sorted_instances
 from fontanelle.reports.result import Identity, ScanFacts
 
 

@@ -4,14 +4,14 @@ pydicom warns of a malformed value with the value in its sentence, which may be 
 follows takes the bytes as they lie in the file.
 """
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
 from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.valuerep import TEXT_VR_DELIMS
-
-from fontanelle.imaging.instance import decimals
 
 
 def texts(header: Dataset, keyword: str) -> tuple[str, ...]:
@@ -45,6 +45,34 @@ def name(header: Dataset, keyword: str) -> str:
         encodings = convert_encodings(list(texts(header, "SpecificCharacterSet")) or None)
         value = decode_bytes(value, encodings, TEXT_VR_DELIMS)
     return "" if value is None else str(value).strip(" \0")
+
+
+def decimals(header: Dataset, keyword: str) -> tuple[float, ...]:
+    """Return the finite numbers of a DS attribute; () where absent, empty or not numbers."""
+    # The raw text is parsed here: pydicom would warn, with the value in the sentence, of a number
+    # of more than 16 characters, which is common and harmless.
+    element = header.get_item(keyword)
+    value = None if element is None else element.value
+    if isinstance(value, bytes):
+        parts: Sequence[object] = value.decode("ascii", "replace").strip(" \0").split("\\")
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        parts = value
+    else:
+        parts = () if value is None else (value,)
+    try:
+        parsed = tuple(float(str(part)) for part in parts)
+    except ValueError:
+        return ()
+    return parsed if all(map(math.isfinite, parsed)) else ()
+
+
+def unsigned(header: Dataset, keyword: str) -> int | None:
+    """Return the bit pattern of one US or SS value, 0..65535; None where there is none."""
+    element = header.get_item(keyword)
+    value = None if element is None else element.value
+    if isinstance(element, RawDataElement) and isinstance(value, bytes) and len(value) == 2:
+        return int.from_bytes(value, "little" if element.is_little_endian else "big")
+    return value & 0xFFFF if isinstance(value, int) else None
 
 
 def number(header: Dataset, keyword: str) -> float | None:

@@ -29,8 +29,9 @@ from pydicom.uid import (
 )
 
 from fontanelle.errors import Code, Refused
+from fontanelle.imaging.attributes import decimals, unsigned
 from fontanelle.imaging.geometry import Image
-from fontanelle.imaging.instance import Instance, decimals, unsigned
+from fontanelle.imaging.instance import Instance
 from fontanelle.imaging.series import Series, grid_of, sorted_instances
 
 AIR_HU = -1024

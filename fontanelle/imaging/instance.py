@@ -3,11 +3,9 @@
 Values are taken as they lie in the file: pydicom would warn of a malformed one and print it.
 """
 
-import math
 import os
 import struct
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -15,11 +13,12 @@ from typing import BinaryIO
 from pydicom import dcmread
 from pydicom.config import disable_value_validation
 from pydicom.dataelem import RawDataElement
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import FileDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
 from fontanelle.errors import Code, Refused
+from fontanelle.imaging.attributes import first_text
 
 _PREAMBLE_BYTES = 132
 _UNDEFINED_LENGTH = 0xFFFFFFFF
@@ -78,7 +77,7 @@ class Instance:
     @property
     def transfer_syntax(self) -> UID:
         """Transfer syntax as the file states it; empty where it does not."""
-        return UID(text(self.header.file_meta, "TransferSyntaxUID"))
+        return UID(first_text(self.header.file_meta, "TransferSyntaxUID"))
 
     def stored_bytes(self) -> bytes:
         """Read the value of PixelData as it lies in the file, as far as the file goes."""
@@ -116,47 +115,11 @@ def read_instance(path: Path) -> Instance | None:
             is_whole = pixels is not None or _ends_whole(header, file, size_bytes)
         except _UNREADABLE as error:
             raise _header_cut() from error
-    if text(header.file_meta, "MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
+    if first_text(header.file_meta, "MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
         return None
     if not is_whole:
         raise _header_cut()
     return Instance(path, header, pixels)
-
-
-def decimals(header: Dataset, keyword: str) -> tuple[float, ...]:
-    """Return the finite numbers of a DS attribute; () where absent, empty or not numbers."""
-    # The raw text is parsed here: pydicom would warn, with the value in the sentence, of a number
-    # of more than 16 characters, which is common and harmless.
-    element = header.get_item(keyword)
-    value = None if element is None else element.value
-    if isinstance(value, bytes):
-        texts: Sequence[object] = value.decode("ascii", "replace").strip(" \0").split("\\")
-    elif isinstance(value, Sequence) and not isinstance(value, str):
-        texts = value
-    else:
-        texts = () if value is None else (value,)
-    try:
-        parsed = tuple(float(str(text)) for text in texts)
-    except ValueError:
-        return ()
-    return parsed if all(map(math.isfinite, parsed)) else ()
-
-
-def unsigned(header: Dataset, keyword: str) -> int | None:
-    """Return the bit pattern of one US or SS value, 0..65535; None where there is none."""
-    element = header.get_item(keyword)
-    value = None if element is None else element.value
-    if isinstance(element, RawDataElement) and isinstance(value, bytes) and len(value) == 2:
-        return int.from_bytes(value, "little" if element.is_little_endian else "big")
-    return value & 0xFFFF if isinstance(value, int) else None
-
-
-def text(dataset: Dataset, keyword: str) -> str:
-    """Return a text as it lies in the file, stripped; empty where it is absent."""
-    element = dataset.get_item(keyword)
-    value = None if element is None else element.value
-    text = value.decode("latin-1") if isinstance(value, bytes) else str(value or "")
-    return text.strip(" \0")
 
 
 def _is_dicom(path: Path, start: bytes) -> bool:
@@ -174,7 +137,7 @@ def _header_cut() -> Refused:
 
 def _locate_pixels(file: BinaryIO, header: FileDataset, size_bytes: int) -> PixelLocation | None:
     """Look at the element in front of which the reader stopped."""
-    if text(header.file_meta, "TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+    if first_text(header.file_meta, "TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
         value = dcmread(file.name).get("PixelData")
         return None if value is None else PixelLocation(0, len(value), len(value))
     start = file.tell()
@@ -197,7 +160,7 @@ def _locate_pixels(file: BinaryIO, header: FileDataset, size_bytes: int) -> Pixe
 
 def _ends_whole(header: FileDataset, file: BinaryIO, size_bytes: int) -> bool:
     """Tell whether a file without PixelData ends with its last element, not within one."""
-    if text(header.file_meta, "TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+    if first_text(header.file_meta, "TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
         return True
     if len(header) == 0:
         return False

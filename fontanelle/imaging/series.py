@@ -11,32 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from fontanelle.errors import Code, Refused
+from fontanelle.imaging.attributes import decimals, first_text, unsigned
 from fontanelle.imaging.geometry import DUPLICATE_MM, Grid, stack, stacking_order
-from fontanelle.imaging.instance import (
-    Instance,
-    PixelLocation,
-    decimals,
-    read_instance,
-    text,
-    unsigned,
-)
-
-__all__ = [
-    "ORIENTATION_TOLERANCE",
-    "SPACING_TOLERANCE",
-    "Instance",
-    "PixelLocation",
-    "Series",
-    "Study",
-    "decimals",
-    "grid_of",
-    "matrix",
-    "orientation",
-    "pixel_spacing_mm",
-    "positions",
-    "read_study",
-    "sorted_instances",
-]
+from fontanelle.imaging.instance import Instance, read_instance
 
 ORIENTATION_TOLERANCE = 1e-3
 """Direction cosines that differ by less are the same orientation."""
@@ -207,7 +184,7 @@ def _grouped(instances: Iterable[Instance]) -> tuple[Series, ...]:
     groups: dict[tuple[str, str], list[Instance]] = defaultdict(list)
     for instance in instances:
         header = instance.header
-        key = (text(header, "StudyInstanceUID"), text(header, "SeriesInstanceUID"))
+        key = (first_text(header, "StudyInstanceUID"), first_text(header, "SeriesInstanceUID"))
         groups[key].append(instance)
     return tuple(
         Series(series_uid, study_uid, tuple(groups[study_uid, series_uid]))

@@ -106,6 +106,7 @@ def analysis_object(
         "summary": _summary(volumes),
         "quality": [_quality(check) for check in result.quality],
         "reasons": [_reason(reason) for reason in result.reasons],
+        "remarks": [_reason(remark) for remark in result.remarks],
         "series": [_decision(decision) for decision in decisions],
         "objects": [_object(rendered) for rendered in objects],
         "deliveries": [],

@@ -61,23 +61,10 @@ def command(
         outcome = measure(path, package, reference, age_days, sex)
         written = folder.write(outcome.files) if outcome.files else []
     if as_json:
-        click.echo(_analysis_object(outcome), nl=False)
+        click.echo(outcome.report_json, nl=False)
     else:
         show(outcome, written)
     ctx.exit(exit_code(outcome))
-
-
-def _analysis_object(outcome: "Outcome") -> str:
-    """Return `report.json`; a rejected result has no files, but an object to be printed."""
-    from fontanelle.reports.analysis_object import SeriesDecision, to_json
-
-    if (stored := outcome.files.get("report.json")) is not None:
-        return stored.decode()
-    decisions = [
-        SeriesDecision(d.series_instance_uid, selected=d.chosen, reasons=d.reasons)
-        for d in outcome.decisions
-    ]
-    return to_json(outcome.result, decisions=decisions)
 
 
 def measure(
@@ -98,8 +85,19 @@ def _tools(package: str | None, reference: str) -> "Tools":
     from worker.inference.engine import open_engine
     from worker.pipeline import Tools
 
+    keep_values_out_of_logs()
     loaded = load(find(package))
     return Tools(loaded, shipped(reference), open_engine(loaded))
+
+
+def keep_values_out_of_logs() -> None:
+    """Silence what pydicom says of malformed values: it prints them, and they may be a name."""
+    import logging
+
+    from pydicom import config
+
+    config.settings.reading_validation_mode = config.IGNORE
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 
 def show(outcome: "Outcome", written: list[Path]) -> None:

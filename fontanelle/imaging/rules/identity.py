@@ -9,8 +9,7 @@ from pydicom.uid import (
 )
 
 from fontanelle.errors import Code
-from fontanelle.imaging.attributes import first_text, number, texts
-from fontanelle.imaging.instance import unsigned
+from fontanelle.imaging.attributes import first_text, number, texts, unsigned
 from fontanelle.imaging.rules.rule import (
     ACCEPTED,
     REJECTED,

@@ -5,9 +5,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import HTJ2K, JPEG2000, JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
 from fontanelle.errors import Code
-from fontanelle.imaging.attributes import first_text, number
+from fontanelle.imaging.attributes import first_text, number, unsigned
 from fontanelle.imaging.geometry import Image
-from fontanelle.imaging.instance import unsigned
 from fontanelle.imaging.kernels import Sharpness, kernel_names, sharpness_of_kernel
 from fontanelle.imaging.rules.rule import (
     ACCEPTED,

@@ -16,8 +16,9 @@ from pydicom.uid import (
 )
 
 from fontanelle.errors import Code, Refused
+from fontanelle.imaging.attributes import decimals, unsigned
 from fontanelle.imaging.geometry import Geometry, Planes
-from fontanelle.imaging.instance import decimals, read_instance, unsigned
+from fontanelle.imaging.instance import read_instance
 from fontanelle.imaging.series import Series, grid_of, read_study, sorted_instances
 from tests import real
 from tests.integration.imaging.small_ct import (
