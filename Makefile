@@ -36,15 +36,18 @@ docs: $(VENV)/.installed-cpu
 
 peers:
 	apt-get update --quiet
-	apt-get install --yes --no-install-recommends dcmtk dicom3tools
+	DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends dcmtk dicom3tools
 
 peers-present:
-	@for program in dcmdump dciodvfy; do \
+	@for program in dcmcjpeg dsrdump dciodvfy dcentvfy; do \
 	    command -v $$program >/dev/null || { echo "$$program is missing: run 'make peers' as root"; exit 1; }; \
 	done
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
+
+# Two pips at work in one environment break it: under `make -j` too, one thing after the other.
+.NOTPARALLEL:
 
 # One stamp an extra: a second run installs nothing unless the pins or the extras changed.
 $(VENV)/bin/python:

@@ -25,7 +25,12 @@ class Code(StrEnum):
 
     # Input as files
     INPUT_NOT_FOUND = "input.not_found", "There is no such file or folder."
+    INPUT_UNREADABLE = "input.unreadable", "A file or folder cannot be read."
     INPUT_NO_DICOM = "input.no_dicom", "The folder or archive holds no DICOM instance."
+    INPUT_SEVERAL_STUDIES = (
+        "input.several_studies",
+        "The files belong to more than one study or patient.",
+    )
     INPUT_ARCHIVE = "input.archive", "The archive cannot be read or holds unsafe names."
     INPUT_NIFTI = "input.nifti", "The NIfTI file cannot be read as a three-dimensional image."
     INPUT_NIFTI_AFFINE = "input.nifti_affine", "The NIfTI file has no usable affine."
@@ -34,6 +39,7 @@ class Code(StrEnum):
     # Admission: may this be measured?
     EMPTY = "admission.empty", "A file is empty or ends before its header does."
     UID_INVALID = "admission.uid_invalid", "A UID is missing or is not a valid DICOM UID."
+    UID_DUPLICATE = "admission.uid_duplicate", "Different slices share a SOPInstanceUID."
     NOT_CT = "admission.not_ct", "The instances are not CT images."
     ENHANCED = "admission.enhanced", "Multi-frame CT is recognised but not measured."
     LOCALIZER = "admission.localizer", "The series is a localizer."
@@ -59,6 +65,7 @@ class Code(StrEnum):
     SLICE_THICKNESS = "admission.slice_thickness", "The slices are too thick for a comparison."
     SLICE_OVERLAP = "admission.slice_overlap", "Slice thickness and slice distance disagree."
     COVERAGE = "admission.coverage", "The stack is too short to hold a head."
+    OVERSIZE = "admission.oversize", "The field or the stack is larger than that of any head."
     TILT = "admission.tilt", "The slices are strongly tilted against their direction of travel."
     OBLIQUE_PLANE = "admission.oblique_plane", "The slices are not axial."
     KERNEL = "admission.kernel", "The series was reconstructed with a sharp kernel."
@@ -111,7 +118,6 @@ class Code(StrEnum):
         "comparison.site_uncalibrated",
         "No normal heads of this site were measured yet.",
     )
-    QUALITY_FAILED = "comparison.quality_failed", "The segmentation failed its checks."
     IMPLAUSIBLE = "comparison.implausible", "The comparison is too far out to be believed."
     EDGE_OF_RANGE = "comparison.edge_of_range", "The age is close to the end of the reference."
     REFERENCE_INVALID = "reference.invalid", "The reference file is malformed."

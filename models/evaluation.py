@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fontanelle.errors import Reason, Refused
 from fontanelle.imaging.compartments import assemble
 from fontanelle.imaging.geometry import Image, LabelArray
 from fontanelle.imaging.head import find_head
@@ -116,8 +115,6 @@ def segmented(image: Image, package: Package, segment: Segment) -> LabelArray:
         If no head is found.
     """
     head = find_head(image)
-    if isinstance(head, Reason):
-        raise Refused(head.code, head.sentence)
     prepared = prepare(image, head, package.preprocessing)
     codes = assemble(segment(prepared.array), package.region_set, package.outer_csf)
     return restored(codes, prepared.geometry, image.grid)

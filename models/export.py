@@ -22,7 +22,7 @@ from fontanelle.imaging.head import axis_aligned
 from fontanelle.imaging.quality import centroids, rigid_fit
 from fontanelle.imaging.window import windowed
 from models.network import ResUNet
-from models.package import SCHEMA, file_sha256, read_region_set
+from models.package import FILES, SCHEMA, file_sha256, read_region_set
 from models.training import heads
 from models.training.protocol import OUTER_CSF, PROTOCOLS
 from models.training.synthesis import SynthesisConfig, Synthesizer
@@ -207,13 +207,12 @@ def _description(run: Run, folder: Path, name: str, version: str) -> str:
     """Return `package.toml`."""
     config = run.config
     centers, tolerance = placement(run)
-    digests: dict[str, object] = {
-        file: file_sha256(folder / file) for file in ("MODEL_CARD.md", "golden.npz", "model.onnx")
-    }
+    digests: dict[str, object] = {file: file_sha256(folder / file) for file in sorted(FILES)}
     architecture = config.architecture
     provenance: dict[str, object] = {
         "config_sha256": hashlib.sha256(run.config_text.encode()).hexdigest(),
         "iterations": run.iteration,
+        "config_changed_at": run.changed_at,
         "hours": round(run.seconds / 3600, 2),
         "seed": config.seed,
         "heads": list(config.heads),

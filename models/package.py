@@ -11,6 +11,7 @@ The package's own digest is the SHA-256 of `package.toml`, and so covers every f
 
 import hashlib
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -20,13 +21,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fontanelle.errors import Code, Refused, Unavailable
+from fontanelle.errors import Code, Unavailable
 from fontanelle.imaging.prepare import PREPROCESSING, Preprocessing
 from fontanelle.imaging.quality import Placement
 from fontanelle.imaging.regions import Coded, Region, RegionSet
 from fontanelle.norms.comparison import ProtocolMatch
 
 SCHEMA = "fontanelle.package/1"
+FILES = {"model.onnx", "golden.npz", "MODEL_CARD.md"}
+"""Beside `package.toml`; each has a digest in it."""
+FIELD_MULTIPLE = 32
+"""Four levels down and a stem halve a side five times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +176,37 @@ def load(folder: Path) -> Package:
         raw = _Package.model_validate(tomllib.loads(text.decode("utf-8")))
     except (ValidationError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Unavailable(Code.PACKAGE_INVALID, _first_line(error)) from error
-    if raw.preprocessing.name not in PREPROCESSING:
-        raise Unavailable(
-            Code.PACKAGE_INVALID, f"There is no preprocessing called {raw.preprocessing.name}."
-        )
+    for mistake in _mistakes(raw):
+        raise Unavailable(Code.PACKAGE_INVALID, mistake)
     verify(folder, raw.files)
     return _package(folder, hashlib.sha256(text).hexdigest(), raw)
+
+
+def _mistakes(raw: _Package) -> Iterator[str]:
+    """Say what does not fit together, before it shows as a wrong number or a traceback."""
+    if set(raw.files) != FILES:
+        yield f"Digests are needed of exactly these files: {', '.join(sorted(FILES))}."
+    if raw.preprocessing.name not in PREPROCESSING:
+        yield f"There is no preprocessing called {raw.preprocessing.name}."
+    if not raw.preprocessing.fields or any(
+        side % FIELD_MULTIPLE or side <= 0 for field in raw.preprocessing.fields for side in field
+    ):
+        yield f"Every side of a field must be a multiple of {FIELD_MULTIPLE}."
+    if raw.preprocessing.low_hu >= raw.preprocessing.high_hu:
+        yield "The window's lower end must lie below its upper end."
+    if raw.intended_age_days[0] > raw.intended_age_days[1]:
+        yield "The intended ages run backwards."
+    regions = raw.region_set.regions
+    codes = [region.code for region in (*regions, raw.region_set.ventricles)]
+    codes += [region.csf_code for region in regions if region.csf_code is not None]
+    if len(set(codes)) < len(codes) or raw.outer_csf in codes:
+        yield "Two classes share a code."
+    if set(raw.placement.centroids) != {region.name for region in regions}:
+        yield "Places are needed of exactly the regions."
+    for region in regions:
+        twins = [r for r in regions if r.pair == region.pair and r.laterality != region.laterality]
+        if region.laterality is not None and (region.pair is None or len(twins) != 1):
+            yield f"{region.name} has no twin on the other side."
 
 
 def verify(folder: Path, digests: dict[str, str]) -> None:
@@ -243,13 +273,13 @@ def read_region_set(text: str) -> RegionSet:
 
     Raises
     ------
-    Refused
+    Unavailable
         If it is malformed.
     """
     try:
         return region_set_of(_RegionSet.model_validate(tomllib.loads(text)["region_set"]))
     except (ValidationError, tomllib.TOMLDecodeError, KeyError) as error:
-        raise Refused(Code.PACKAGE_INVALID, _first_line(error)) from error
+        raise Unavailable(Code.PACKAGE_INVALID, _first_line(error)) from error
 
 
 def _region(raw: _Region) -> Region:

@@ -16,7 +16,10 @@ from fontanelle.errors import FontanelleError, Refused, Unavailable
 COMMANDS: Final = {
     "analyse": ("service.commands.analyse", "Measure one series or study, without a service."),
     "demo": ("service.commands.demo", "Measure a synthetic toddler's head, or a series of yours."),
-    "models": ("service.commands.models", "List, show and verify packages."),
+    "models": (
+        "service.commands.models",
+        "List, show, verify, train, export and evaluate packages.",
+    ),
     "norms": ("service.commands.norms", "List and show references."),
 }
 

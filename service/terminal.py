@@ -11,9 +11,11 @@ from fontanelle.errors import Reason
 from fontanelle.imaging.quality import Grade
 from fontanelle.imaging.volumes import RegionVolumes
 from fontanelle.norms.comparison import Flag, ProtocolMatch, RegionComparison
+from fontanelle.reports import notice
 from fontanelle.reports.result import Result
+from fontanelle.reports.withholding import redacted
 
-NOTICE: Final = "Research software, not a medical device; trained on synthetic CT."
+NOTICE: Final = notice.NOTICE
 _NONE: Final = "-"
 
 
@@ -55,6 +57,7 @@ def show(result: Result, *, coloured: bool) -> None:
     coloured
         A terminal: draw the table with rules and bold type.
     """
+    result = redacted(result)
     table = table_of(result)
     if table is not None and coloured:
         _draw(table)

@@ -3,6 +3,8 @@
 import importlib.util
 import os
 import shutil
+from collections.abc import Generator
+from typing import TypeVar
 
 import pytest
 from hypothesis import settings
@@ -10,6 +12,8 @@ from hypothesis import settings
 # A busy machine is no failure: hypothesis shall not time its examples.
 settings.register_profile("fontanelle", deadline=None)
 settings.load_profile("fontanelle")
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 REQUIRE_PEERS = os.environ.get("FONTANELLE_REQUIRE_PEERS") == "1"
 
@@ -25,6 +29,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _miss(item: pytest.Item, what: str) -> None:
-    # Under FONTANELLE_REQUIRE_PEERS=1 nothing may skip: the test runs, and fails for itself.
-    if not REQUIRE_PEERS:
-        item.add_marker(pytest.mark.skip(reason=what))
+    item.add_marker(pytest.mark.skip(reason=what))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return _failed_if_skipped((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return _failed_if_skipped((yield))
+
+
+def _failed_if_skipped(report: Report) -> Report:
+    """Under FONTANELLE_REQUIRE_PEERS=1 nothing may skip, whatever the reason."""
+    # An expected failure is reported as skipped too; it ran.
+    if REQUIRE_PEERS and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        why = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.longrepr = f"{why}; nothing may skip under FONTANELLE_REQUIRE_PEERS=1"
+    return report

@@ -3,19 +3,19 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fontanelle.clock import Clock
-from fontanelle.errors import Code, Reason
+from fontanelle.errors import Code, Reason, Refused
 from fontanelle.imaging.admission import Admission, admit_age
 from fontanelle.imaging.compartments import assemble
 from fontanelle.imaging.files import opened
-from fontanelle.imaging.geometry import Geometry, LabelArray
+from fontanelle.imaging.geometry import Geometry, Image, LabelArray
 from fontanelle.imaging.head import find_head
 from fontanelle.imaging.patient import Patient
 from fontanelle.imaging.prepare import prepare
-from fontanelle.imaging.quality import assess
+from fontanelle.imaging.quality import QualityCheck, assess
 from fontanelle.imaging.resample import restored
 from fontanelle.imaging.selection import Decision
 from fontanelle.imaging.volumes import Volumes, measure
@@ -23,11 +23,11 @@ from fontanelle.norms.compare import compare
 from fontanelle.norms.comparison import Child, Comparison, Conditions, Flag, Sex, SiteStatus
 from fontanelle.norms.reference import Reference
 from fontanelle.reports.analysis_object import to_json
-from fontanelle.reports.result import EngineUsed, Fitness, PackageUsed, Result, State
+from fontanelle.reports.result import EngineUsed, Fitness, Identity, PackageUsed, Result, State
 from models.package import Package
 from worker.inference.engine import Engine
 from worker.reading import NoScan, Question, Scan, read_scan
-from worker.rendering import decided, render
+from worker.rendering import render, with_report
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Outcome:
     def report_json(self) -> str:
         """The analysis object as text, also where no file leaves."""
         stored = self.files.get("report.json")
-        return stored.decode() if stored else to_json(self.result, (), decided(self.decisions))
+        return stored.decode() if stored else to_json(self.result, (), self.decisions)
 
 
 @dataclass(slots=True)
@@ -111,35 +111,68 @@ def analyse_path(
 
 
 def analyse_scan(scan: Scan, tools: Tools, watch: Stopwatch) -> Outcome:
-    """Analyse one scan: the steps in their order."""
+    """Analyse one scan: measure, judge, compare, render."""
+    try:
+        measured = measure_image(scan.image, tools, watch)
+    except Refused as refusal:
+        reasons = (refusal.reason,)
+        return _rejected(NoScan(scan.patient, scan.identity, reasons, scan.decisions), tools, watch)
+    result = _result(scan, measured, tools, watch)
+    with watch.stage("render"):
+        rendered = render(result, scan, measured.labels)
+    result = replace(result, timings_s=dict(watch.seconds))
+    return Outcome(result, with_report(result, rendered, scan.decisions), scan.decisions)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """Labels on the source planes, volumes, and what the checks say of them."""
+
+    labels: LabelArray
+    volumes: Volumes
+    quality: tuple[QualityCheck, ...]
+
+
+def measure_image(image: Image, tools: Tools, watch: Stopwatch) -> Measured:
+    """Take the steps from voxels to millilitres, in their order.
+
+    Raises
+    ------
+    Refused
+        If there is no brain, the field ends inside it, or the head does not fit the package.
+    """
     package = tools.package
     with watch.stage("find_head"):
-        head = find_head(scan.image)
-    if isinstance(head, Reason):
-        return _rejected(NoScan(scan.patient, scan.identity, (head,), scan.decisions), tools, watch)
+        head = find_head(image)
     with watch.stage("prepare"):
-        prepared = prepare(scan.image, head, package.preprocessing)
+        prepared = prepare(image, head, package.preprocessing)
     with watch.stage("segment"):
         classes = tools.engine.segment(prepared.array)
     with watch.stage("restore"):
         codes = assemble(classes, package.region_set, package.outer_csf)
-        labels = restored(codes, prepared.geometry, scan.image.grid)
+        labels = restored(codes, prepared.geometry, image.grid)
     with watch.stage("measure"):
         volumes = measure(labels, package.region_set)
-        on_field = LabelArray(codes, prepared.geometry)
         quality = assess(
             labels,
-            on_field,
+            LabelArray(codes, prepared.geometry),
             head,
             volumes,
             region_set=package.region_set,
             placement=package.placement,
         )
-    failed = tuple(check.reason for check in quality if check.reason is not None)
-    admission = scan.admission | admit_age(scan.patient, package.intended_age_days)
-    comparison = None if failed else _compare(volumes, scan.patient, admission, tools)
-    result = Result(
-        digest=_digest(scan.sha256, scan.identity.series_instance_uid, scan.patient, tools),
+    return Measured(labels, volumes, quality)
+
+
+def _result(scan: Scan, measured: Measured, tools: Tools, watch: Stopwatch) -> Result:
+    """Put together what was found; outside the intended ages comes first on every page."""
+    package = tools.package
+    failed = tuple(check.reason for check in measured.quality if check.reason is not None)
+    admission = admit_age(scan.patient, package.intended_age_days) | scan.admission
+    comparison = None if failed else _compare(measured.volumes, scan, admission, tools)
+    compared = comparison.reasons if comparison else ()
+    return Result(
+        digest=_digest(scan.sha256, scan.identity, scan.patient, tools),
         rendered_at=watch.clock.now(),
         state=State.SUCCEEDED,
         fitness=_fitness(admission, comparison),
@@ -149,19 +182,17 @@ def analyse_scan(scan: Scan, tools: Tools, watch: Stopwatch) -> Outcome:
         region_set=package.region_set,
         package=_package_used(package),
         engine=_engine_used(tools.engine, watch),
-        volumes=None if failed else volumes,
+        volumes=None if failed else measured.volumes,
         comparison=comparison,
-        quality=quality,
-        reasons=_once(failed + admission.reasons + (comparison.reasons if comparison else ())),
-        remarks=admission.remarks + _on_uneven(labels),
-        timings_s=watch.seconds,
+        quality=measured.quality,
+        reasons=_once(failed + admission.reasons + compared),
+        remarks=admission.remarks + _on_uneven(measured.labels),
+        timings_s=dict(watch.seconds),
     )
-    with watch.stage("render"):
-        files = render(result, scan, labels)
-    return Outcome(result, files, scan.decisions)
 
 
-def _compare(volumes: Volumes, patient: Patient, admission: Admission, tools: Tools) -> Comparison:
+def _compare(volumes: Volumes, scan: Scan, admission: Admission, tools: Tools) -> Comparison:
+    patient = scan.patient
     child = Child(
         age_days=patient.age_days,
         sex=Sex(patient.sex) if patient.sex in set(Sex) else None,
@@ -198,7 +229,7 @@ def _once(reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
 def _rejected(scan: NoScan, tools: Tools, watch: Stopwatch) -> Outcome:
     """End an analysis that measures nothing."""
     result = Result(
-        digest=_digest("", scan.identity.series_instance_uid, scan.patient, tools),
+        digest=_digest("", scan.identity, scan.patient, tools),
         rendered_at=watch.clock.now(),
         state=State.REJECTED,
         fitness=None,
@@ -212,17 +243,18 @@ def _rejected(scan: NoScan, tools: Tools, watch: Stopwatch) -> Outcome:
         comparison=None,
         quality=(),
         reasons=scan.reasons,
-        timings_s=watch.seconds,
+        timings_s=dict(watch.seconds),
     )
     return Outcome(result, {}, scan.decisions)
 
 
-def _digest(voxels: str, series_instance_uid: str | None, patient: Patient, tools: Tools) -> str:
+def _digest(image: str, identity: Identity, patient: Patient, tools: Tools) -> str:
     """Return the digest of all inputs: one character more or less is another analysis."""
     engine = tools.engine.description
     inputs = (
-        voxels,
-        series_instance_uid or "",
+        image,
+        identity.series_instance_uid or "",
+        str(identity.series_revision),
         patient.patient_id,
         patient.issuer or "",
         str(patient.age_days),

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fontanelle.errors import Reason
+from fontanelle.errors import Reason, Refused
 from fontanelle.imaging import nifti
 from fontanelle.imaging.admission import Admission, admit_image_geometry, admit_voxels
+from fontanelle.imaging.attributes import name
 from fontanelle.imaging.decoding import decode
 from fontanelle.imaging.files import is_nifti
 from fontanelle.imaging.geometry import Grid, Image
@@ -53,7 +54,9 @@ class Scan:
     decisions
         One per series of the study.
     sha256
-        Digest of the voxels: the same UIDs with other pixels are another input.
+        Digest of voxels and geometry: the same UIDs with other pixels are another input.
+    file_axes
+        How the NIfTI labels count their axes: as the file that came in.
     """
 
     image: Image
@@ -63,6 +66,7 @@ class Scan:
     instances: tuple[Instance, ...]
     decisions: tuple[Decision, ...]
     sha256: str
+    file_axes: nifti.FileAxes = nifti.COLUMN_ROW_SLICE
 
     @property
     def facts(self) -> ScanFacts:
@@ -98,13 +102,14 @@ def read_scan(files: list[Path], question: Question) -> Scan | NoScan:
 
 
 def _nifti_scan(path: Path, question: Question) -> Scan | NoScan:
-    image = nifti.read(path)
+    read = nifti.read(path)
+    image = read.image
     patient = question.patient(None)
     identity = Identity(None, None, 1, None)
     admission = admit_image_geometry(image.grid) | admit_voxels(image)
     if admission.decision is Verdict.REJECTED:
         return NoScan(patient, identity, admission.reasons)
-    return Scan(image, patient, identity, admission, (), (), _digest(image))
+    return Scan(image, patient, identity, admission, (), (), _digest(image), read.axes)
 
 
 def _dicom_scan(
@@ -112,7 +117,10 @@ def _dicom_scan(
 ) -> Scan | NoScan:
     patient = question.patient(series)
     identity = _identity(series)
-    image = decode(series)
+    try:
+        image = decode(series)
+    except Refused as refusal:
+        return NoScan(patient, identity, (refusal.reason,), decisions)
     admission = by_headers | admit_voxels(image)
     if admission.decision is Verdict.REJECTED:
         return NoScan(patient, identity, admission.reasons, decisions)
@@ -137,12 +145,17 @@ def _identity(series: Series) -> Identity:
         study_instance_uid=series.study_instance_uid,
         series_instance_uid=series.series_instance_uid,
         series_revision=1,
-        accession_number=str(header.get("AccessionNumber", "") or "") or None,
+        accession_number=name(header, "AccessionNumber") or None,
     )
 
 
 def _digest(image: Image) -> str:
-    return hashlib.sha256(np.ascontiguousarray(image.hu).data).hexdigest()
+    """Return the digest of voxels and places: another spacing is another input."""
+    digest = hashlib.sha256(np.ascontiguousarray(image.hu).data)
+    digest.update(repr(image.grid.shape).encode())
+    for index in range(image.grid.shape[0]):
+        digest.update(image.grid.plane_affine(index).tobytes())
+    return digest.hexdigest()
 
 
 def _facts(grid: Grid) -> ScanFacts:

@@ -1,7 +1,7 @@
 """From a result to the files that leave: all of them, or only what a withheld one may say."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -11,7 +11,7 @@ from pydicom import Dataset
 from fontanelle.imaging import nifti
 from fontanelle.imaging.geometry import Geometry, LabelArray
 from fontanelle.imaging.selection import Decision
-from fontanelle.reports.analysis_object import RenderedObject, SeriesDecision, to_json
+from fontanelle.reports.analysis_object import RenderedObject, to_json
 from fontanelle.reports.overlay import render_overlay
 from fontanelle.reports.result import Fitness, Result
 from fontanelle.reports.segmentation import render_segmentation
@@ -28,23 +28,25 @@ class Rendered:
     sop_instance_uid: str | None = None
 
 
-def render(result: Result, scan: Scan, labels: LabelArray) -> dict[str, bytes]:
-    """Render what may leave; `report.json` names all the others.
+def render(result: Result, scan: Scan, labels: LabelArray) -> dict[str, Rendered]:
+    """Render what may leave, by file name.
 
     A withheld result sends no segmentation, no labels, no picture and no numbers.
     """
-    withheld = result.fitness is Fitness.WITHHELD
-    rendered = _report(result, scan, None) if withheld else _measured(result, scan, labels)
+    if result.fitness is Fitness.WITHHELD:
+        return _report(result, scan, None)
+    return _measured(result, scan, labels)
+
+
+def with_report(
+    result: Result, rendered: Mapping[str, Rendered], decisions: Sequence[Decision]
+) -> dict[str, bytes]:
+    """Return the files' contents and `report.json`, which names all the others."""
     objects = [
         RenderedObject(file.kind, file.sop_instance_uid, name) for name, file in rendered.items()
     ]
-    report = to_json(result, objects, decided(scan.decisions)).encode()
+    report = to_json(result, objects, decisions).encode()
     return {name: file.content for name, file in rendered.items()} | {"report.json": report}
-
-
-def decided(decisions: Sequence[Decision]) -> list[SeriesDecision]:
-    """Return the selection's decisions in the form of the analysis object."""
-    return [SeriesDecision(d.series_instance_uid, d.chosen, d.reasons) for d in decisions]
 
 
 def _measured(result: Result, scan: Scan, labels: LabelArray) -> dict[str, Rendered]:
@@ -60,7 +62,7 @@ def _measured(result: Result, scan: Scan, labels: LabelArray) -> dict[str, Rende
         files
         | _report(result, scan, segmentation)
         | {
-            "labels.nii.gz": Rendered("labels", _nifti(compartments)),
+            "labels.nii.gz": Rendered("labels", _nifti(compartments, scan.file_axes)),
             "overlay.png": Rendered(
                 "overlay", render_overlay(scan.image, compartments, result.region_set)
             ),
@@ -85,9 +87,9 @@ def _dicom(kind: str, dataset: Dataset) -> Rendered:
     return Rendered(kind, content.getvalue(), str(dataset.SOPInstanceUID))
 
 
-def _nifti(labels: LabelArray) -> bytes:
+def _nifti(labels: LabelArray, axes: nifti.FileAxes) -> bytes:
     regular = labels if isinstance(labels.grid, Geometry) else nifti.resampled_labels(labels)
     with tempfile.TemporaryDirectory(prefix="fontanelle-") as folder:
         path = Path(folder) / "labels.nii.gz"
-        nifti.write_labels(path, regular)
+        nifti.write_labels(path, regular, axes)
         return path.read_bytes()

@@ -4,14 +4,13 @@ The network tells parenchyma of each region, ventricles and outer CSF apart. The
 belongs to the compartment of the nearest region. Ventricles belong to none.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from fontanelle.imaging.regions import RegionSet
-
-STRIDE = 2
-"""The nearest region is sought on every second voxel: 2 mm at 1 mm, at an eighth of the cost."""
 
 
 def assemble(
@@ -49,16 +48,30 @@ def _box(mask: NDArray[np.bool_]) -> tuple[slice, ...]:
 
 
 def _nearest_csf_code(codes: NDArray[np.uint8], region_set: RegionSet) -> NDArray[np.uint8]:
-    """Return for every voxel the CSF code of the nearest region; 0 where there is no region."""
+    """Return for every voxel the CSF code of the nearest region; 0 where there is no region.
+
+    The distance transform gives ties to the lower index, so that a fissure would go to the
+    patient's right. It is run on the mirrored array as well, and where the two disagree, every
+    second voxel follows either.
+    """
     table = np.zeros(256, dtype=np.uint8)
     for region in region_set.regions:
         if region.csf_code is not None:
             table[region.code] = region.csf_code
-    coarse = table[codes[::STRIDE, ::STRIDE, ::STRIDE]]
-    if not coarse.any():
-        return np.zeros_like(codes)
-    _, nearest = ndimage.distance_transform_edt(coarse == 0, return_indices=True)
-    filled = coarse[tuple(nearest)]
-    for axis in range(3):
-        filled = filled.repeat(STRIDE, axis=axis)
-    return np.asarray(filled[tuple(slice(0, side) for side in codes.shape)])
+    seeds = table[codes]
+    if not seeds.any():
+        return seeds
+    with ThreadPoolExecutor(2) as pair:
+        lower, mirrored = pair.map(_filled, (seeds, seeds[:, :, ::-1]))
+    higher = mirrored[:, :, ::-1]
+    slices, rows, columns = codes.shape
+    s, r, c = np.ogrid[:slices, :rows, :columns]
+    return np.where((s + r + c) % 2 == 1, higher, lower)
+
+
+def _filled(seeds: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Give every voxel the value of the nearest one that is not 0."""
+    nearest = ndimage.distance_transform_edt(
+        seeds == 0, return_distances=False, return_indices=True
+    )
+    return np.asarray(seeds[tuple(nearest)])

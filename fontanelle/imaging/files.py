@@ -19,6 +19,7 @@ from typing import IO, Self
 from fontanelle.errors import Code, Refused, Unavailable
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
+DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 ARCHIVE_LIMIT_BYTES = 8 << 30
 """An archive may unpack to this much: 15,000 slices of 512 x 512."""
 ARCHIVE_LIMIT_FILES = 50_000
@@ -49,17 +50,20 @@ def opened(path: Path) -> Iterator[list[Path]]:
     ----------
     path
         A folder (with all folders in it), a single file, or a .tar, .tar.gz, .tar.xz or .zip,
-        which is unpacked into a private temporary folder for as long as the context is open.
+        which is unpacked into a private temporary folder for as long as the context is open. Its
+        files come under numbers in the order of the archive: names may be a patient's.
 
     Raises
     ------
     Refused
-        Nothing is there, the archive is broken, too large or names files outside itself, or there
-        is no file in it.
+        Nothing is there or cannot be looked at, the archive is broken, too large or names files
+        outside itself, or there is no file in it.
     """
-    if path.is_dir():
+    with refused_if_unreadable():
+        is_folder, is_file = path.is_dir(), path.is_file()
+    if is_folder:
         yield _require_any(_regular_files(path))
-    elif not path.is_file():
+    elif not is_file:
         raise Refused(Code.INPUT_NOT_FOUND, "There is no file or folder of that name.")
     elif is_nifti(path) or not _is_archive(path):
         yield [path]
@@ -69,6 +73,19 @@ def opened(path: Path) -> Iterator[list[Path]]:
             yield _require_any(_regular_files(Path(folder)))
 
 
+@contextmanager
+def refused_if_unreadable() -> Iterator[None]:
+    """Turn what the system says of a file that it does not give into INPUT_UNREADABLE."""
+    try:
+        yield
+    except OSError as error:
+        raise Refused(
+            Code.INPUT_UNREADABLE,
+            f"A file or folder cannot be read ({type(error).__name__}): slices may be missing. "
+            "Look at its permissions.",
+        ) from error
+
+
 def _require_any(files: list[Path]) -> list[Path]:
     if not files:
         raise Refused(Code.INPUT_NO_DICOM, "There is no file in the folder or archive.")
@@ -76,10 +93,27 @@ def _require_any(files: list[Path]) -> list[Path]:
 
 
 def _regular_files(folder: Path) -> list[Path]:
-    # Names with a dot in front (.DS_Store, ._IM0001) are litter of file managers.
-    return sorted(
-        path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")
-    )
+    with refused_if_unreadable():
+        return sorted(path for path in _below(folder) if not _is_litter(path.name))
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    # Not Path.rglob: it passes over a folder that it may not list, and slices vanish.
+    for parent, _folders, names in os.walk(folder, onerror=_raise):
+        for name in names:
+            path = Path(parent, name)
+            # A link to nothing is a lost slice: it stays, to be refused where it is read.
+            if path.is_file() or not path.exists():
+                yield path
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _is_litter(name: str) -> bool:
+    # Names with a dot in front (.DS_Store, ._IM0001) are left by file managers.
+    return name.startswith(".")
 
 
 def _is_archive(path: Path) -> bool:
@@ -150,6 +184,7 @@ def _tar_members(archive: tarfile.TarFile) -> Iterator[Member]:
 
 def _write_all(members: Iterable[Member], folder: Path) -> None:
     total_bytes = 0
+    seen: set[PurePosixPath] = set()
     for count, (name, size_bytes, open_member) in enumerate(members, start=1):
         total_bytes += size_bytes
         if total_bytes > ARCHIVE_LIMIT_BYTES or count > ARCHIVE_LIMIT_FILES:
@@ -158,9 +193,13 @@ def _write_all(members: Iterable[Member], folder: Path) -> None:
                 f"The archive unpacks to more than {ARCHIVE_LIMIT_BYTES >> 30} GB "
                 f"or {ARCHIVE_LIMIT_FILES} files.",
             )
-        target = folder / _inside(name)
-        with open_member() or BytesIO() as content:
-            _write(target, size_bytes, content)
+        inside = _inside(name)
+        if inside in seen:
+            raise Refused(Code.INPUT_ARCHIVE, "The archive holds two files of one name.")
+        seen.add(inside)
+        if not _is_litter(inside.name):
+            with open_member() or BytesIO() as content:
+                _write(folder / f"{count:05}{_suffix(inside.name)}", size_bytes, content)
 
 
 def _inside(name: str) -> PurePosixPath:
@@ -170,10 +209,15 @@ def _inside(name: str) -> PurePosixPath:
     return parts
 
 
+def _suffix(name: str) -> str:
+    # Only those that mean something to us: what follows a dot may be a name as well.
+    known = (each for each in NIFTI_SUFFIXES + DICOM_SUFFIXES if name.lower().endswith(each))
+    return next(known, "")
+
+
 def _write(target: Path, size_bytes: int, content: IO[bytes]) -> None:
     # Written by hand, not by extractall: no owner, mode or time of the archive comes along, and
-    # nobody but us may read it. A name that comes twice is refused, not overwritten (O_EXCL).
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # nobody but us may read it.
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         copyfileobj(content, file)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from fontanelle.errors import Code, Reason
+from fontanelle.errors import Code, Refused
 from fontanelle.imaging.geometry import Geometry, Image
 from fontanelle.imaging.resample import sampled
 
@@ -41,14 +41,11 @@ class Head:
         Corners of the box around what bone encloses, in patient coordinates.
     inside_ml
         Volume of brain density within.
-    enclosure
-        Mean share of directions in which bone was met; low for a cut field.
     """
 
     low_lps_mm: tuple[float, float, float]
     high_lps_mm: tuple[float, float, float]
     inside_ml: float
-    enclosure: float
 
     @property
     def center_lps_mm(self) -> tuple[float, float, float]:
@@ -63,36 +60,69 @@ class Head:
         return high[0] - low[0], high[1] - low[1], high[2] - low[2]
 
 
-def find_head(image: Image) -> Head | Reason:
-    """Return the head, or the reason why there is no brain.
+def find_head(image: Image) -> Head:
+    """Find the head by what bone encloses.
 
     Parameters
     ----------
     image
         HU on any grid.
+
+    Raises
+    ------
+    Refused
+        NO_BRAIN where bone encloses none; BRAIN_CUT where it would, if the scan went on.
     """
     mean_hu, peak_hu, geometry = _coarse(image)
     bone = peak_hu > BONE_HU
     enclosure = _enclosure(bone, round(REACH_MM / COARSE_MM))
-    inside = (enclosure >= ENCLOSED) & ~bone
-    inside &= (mean_hu > BRAIN_HU[0]) & (mean_hu < BRAIN_HU[1])
-    core = _largest(ndimage.binary_erosion(inside))
-    brain = ndimage.binary_dilation(core, iterations=2, mask=inside)
-    inside_ml = float(np.count_nonzero(brain)) * geometry.voxel_mm3 / 1000.0
+    brain = _brain(mean_hu, bone, enclosure)
+    inside_ml = _ml(brain, geometry)
     if inside_ml < BRAIN_MIN_ML:
-        return Reason(
-            Code.NO_BRAIN,
-            f"Bone encloses {inside_ml:.0f} mL of brain density; "
-            f"a brain has more than {BRAIN_MIN_ML:.0f}.",
-        )
-    median_hu = float(np.median(mean_hu[core]))
+        raise _no_brain(mean_hu, bone, geometry, inside_ml)
+    median_hu = float(np.median(mean_hu[brain]))
     if not TISSUE_HU[0] <= median_hu <= TISSUE_HU[1]:
-        return Reason(
+        raise Refused(
             Code.NO_BRAIN,
             f"What bone encloses has a median of {median_hu:.0f} HU, unlike a brain.",
         )
     low, high = _box_lps_mm(brain, geometry)
-    return Head(low, high, inside_ml, float(enclosure[brain].mean()))
+    return Head(low, high, inside_ml)
+
+
+def _brain(
+    mean_hu: NDArray[np.float32], bone: NDArray[np.bool_], enclosure: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """Return the largest connected volume of brain density that bone encloses."""
+    inside = (enclosure >= ENCLOSED) & ~bone
+    inside &= (mean_hu > BRAIN_HU[0]) & (mean_hu < BRAIN_HU[1])
+    core = _largest(ndimage.binary_erosion(inside))
+    if not core.any():
+        return core
+    return np.asarray(ndimage.binary_dilation(core, iterations=2, mask=inside))
+
+
+def _ml(mask: NDArray[np.bool_], geometry: Geometry) -> float:
+    return float(np.count_nonzero(mask)) * geometry.voxel_mm3 / 1000.0
+
+
+def _no_brain(
+    mean_hu: NDArray[np.float32], bone: NDArray[np.bool_], geometry: Geometry, inside_ml: float
+) -> Refused:
+    """Tell a scan that ends inside the brain from one without a brain.
+
+    With lids of bone laid over both ends, the first encloses a brain and the second none.
+    """
+    lidded = np.pad(bone, ((1, 1), (0, 0), (0, 0)), constant_values=True)
+    enclosure = _enclosure(lidded, round(REACH_MM / COARSE_MM))[1:-1]
+    brain = _brain(mean_hu, bone, enclosure)
+    if _ml(brain, geometry) >= BRAIN_MIN_ML and (brain[:2].any() or brain[-2:].any()):
+        return Refused(Code.BRAIN_CUT, "The scan ends inside the brain.")
+    return Refused(
+        Code.NO_BRAIN,
+        f"Bone encloses {inside_ml:.0f} mL of brain density; "
+        f"a brain has more than {BRAIN_MIN_ML:.0f}.",
+    )
 
 
 def _coarse(image: Image) -> tuple[NDArray[np.float32], NDArray[np.float32], Geometry]:

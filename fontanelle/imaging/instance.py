@@ -19,10 +19,10 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, MediaStorageDirecto
 
 from fontanelle.errors import Code, Refused
 from fontanelle.imaging.attributes import first_text
+from fontanelle.imaging.files import DICOM_SUFFIXES, refused_if_unreadable
 
 _PREAMBLE_BYTES = 132
 _UNDEFINED_LENGTH = 0xFFFFFFFF
-_DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 _SEQUENCE_END = struct.pack("<HHL", 0xFFFE, 0xE0DD, 0)
 _UNREADABLE = (
     InvalidDicomError,
@@ -100,8 +100,14 @@ def read_instance(path: Path) -> Instance | None:
     Raises
     ------
     Refused
-        EMPTY where the file is empty or ends before its header does.
+        EMPTY where the file is empty or ends before its header does; INPUT_UNREADABLE where the
+        system does not give it.
     """
+    with refused_if_unreadable():
+        return _read(path)
+
+
+def _read(path: Path) -> Instance | None:
     size_bytes = path.stat().st_size
     with path.open("rb") as file:
         if not _is_dicom(path, file.read(_PREAMBLE_BYTES)):
@@ -126,7 +132,7 @@ def _is_dicom(path: Path, start: bytes) -> bool:
     if start[128:] == b"DICM":
         return True
     # Not DICOM, or what is left of it: nothing, only zeros, or a name that promises an instance.
-    if not start.strip(b"\0") or path.suffix.lower() in _DICOM_SUFFIXES:
+    if not start.strip(b"\0") or path.suffix.lower() in DICOM_SUFFIXES:
         raise _header_cut()
     return False
 

@@ -1,6 +1,7 @@
 """NIfTI in and out: the only place that speaks RAS. Everything else is LPS."""
 
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel as nib
@@ -12,7 +13,12 @@ from numpy.typing import NDArray
 from fontanelle.errors import Code, Refused
 from fontanelle.imaging.decoding import AIR_HU
 from fontanelle.imaging.geometry import Geometry, Image, LabelArray, Planes
+from fontanelle.imaging.resample import regular_slices
 
+FileAxes = tuple[int, int, int]
+"""Which axis of a file holds the slices, the rows, the columns."""
+COLUMN_ROW_SLICE: FileAxes = (2, 1, 0)
+"""Of an axial file, and of what is made from DICOM."""
 LPS_FROM_RAS = np.diag((-1.0, -1.0, 1.0, 1.0))
 MM_PER_UNIT = {"meter": 1000.0, "micron": 0.001}
 """Any other unit, and none at all, means mm."""
@@ -24,7 +30,15 @@ SHEAR_TOLERANCE = 1e-4
 _UNREADABLE = (ImageFileError, HeaderDataError, OSError, EOFError, zlib.error, ValueError)
 
 
-def read(path: Path) -> Image:
+@dataclass(frozen=True, slots=True, eq=False)
+class NiftiImage:
+    """An image, and how its file counted the axes: labels go back the same way."""
+
+    image: Image
+    axes: FileAxes
+
+
+def read(path: Path) -> NiftiImage:
     """Read a three-dimensional NIfTI file of HU.
 
     Parameters
@@ -58,23 +72,28 @@ def read(path: Path) -> Image:
     axes = _slice_row_column(affine_lps)
     hu = _int16_hu(values.transpose(axes))
     affine_lps[:, :3] = affine_lps[:, axes]
-    return Image(hu, Geometry((hu.shape[0], hu.shape[1], hu.shape[2]), affine_lps))
+    grid = Geometry((hu.shape[0], hu.shape[1], hu.shape[2]), affine_lps)
+    return NiftiImage(Image(hu, grid), axes)
 
 
-def write_labels(path: Path, labels: LabelArray) -> None:
+def write_labels(path: Path, labels: LabelArray, axes: FileAxes = COLUMN_ROW_SLICE) -> None:
     """Write labels on a regular grid as uint8, with a sform; a qform too where it can say the same.
 
     Parameters
     ----------
     path
-        .nii.gz or .nii. The file's axes are (column, row, slice).
+        .nii.gz or .nii.
     labels
         On a `Geometry`; uneven planes go through `resampled_labels` first.
+    axes
+        Of the file. With those that `read` returned, labels on the image's grid get the shape and
+        the affine of the file that was read, in mm.
     """
     if not isinstance(labels.grid, Geometry):
         raise TypeError("uneven planes are no NIfTI grid: use resampled_labels")
-    affine_ras = LPS_FROM_RAS @ labels.grid.affine_lps_mm[:, [2, 1, 0, 3]]
-    image = nib.Nifti1Image(labels.codes.transpose(2, 1, 0), affine_ras)
+    order = np.argsort(axes)
+    affine_ras = LPS_FROM_RAS @ labels.grid.affine_lps_mm[:, [*order, 3]]
+    image = nib.Nifti1Image(labels.codes.transpose(order), affine_ras)
     image.header.set_xyzt_units("mm")
     image.set_sform(affine_ras, code=1)
     # A qform holds no shear and would drop it without a word.
@@ -93,20 +112,11 @@ def resampled_labels(labels: LabelArray) -> LabelArray:
     planes = labels.grid
     if not isinstance(planes, Planes):
         return labels
-    offsets, widths = planes.offsets_mm, planes.widths_mm
-    start, end = offsets[0] - widths[0] / 2, offsets[-1] + widths[-1] / 2
-    smallest = max(float(np.diff(offsets).min()), SMALLEST_STEP_MM)
-    count = int(np.ceil((end - start) / smallest))
-    step = (end - start) / count
-    at = start + step * (np.arange(count) + 0.5)
-    nearest = np.searchsorted((offsets[1:] + offsets[:-1]) / 2, at)
-    travel = (planes.origins_lps_mm[-1] - planes.origins_lps_mm[0]) / offsets[-1]
-    affine = np.eye(4)
-    affine[:3, 0] = travel * step
-    affine[:3, 1] = planes.row_step_lps_mm
-    affine[:3, 2] = planes.column_step_lps_mm
-    affine[:3, 3] = planes.origins_lps_mm[0] + travel * at[0]
-    return LabelArray(labels.codes[nearest], Geometry((count, *planes.shape[1:]), affine))
+    offsets_mm = planes.offsets_mm
+    smallest_mm = max(float(np.diff(offsets_mm).min()), SMALLEST_STEP_MM)
+    geometry, at_mm = regular_slices(planes, smallest_mm)
+    nearest = np.searchsorted((offsets_mm[1:] + offsets_mm[:-1]) / 2, at_mm)
+    return LabelArray(labels.codes[nearest], geometry)
 
 
 def _affine_ras(header: nib.Nifti1Header) -> NDArray[np.float64]:
@@ -144,12 +154,12 @@ def _three_dimensional(image: nib.Nifti1Image) -> NDArray[np.floating]:
     return np.asarray(image.dataobj).reshape(shape[:3])
 
 
-def _slice_row_column(affine: NDArray[np.float64]) -> list[int]:
+def _slice_row_column(affine: NDArray[np.float64]) -> FileAxes:
     cosines = np.abs(affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0))
     slices = int(np.argmax(cosines[2]))
     rest = [axis for axis in range(3) if axis != slices]
     column = max(rest, key=lambda axis: cosines[0, axis])
-    return [slices, 3 - slices - column, column]
+    return slices, 3 - slices - column, column
 
 
 def _int16_hu(values: NDArray[np.floating]) -> NDArray[np.int16]:

@@ -18,6 +18,8 @@ from fontanelle.imaging.volumes import Volumes
 
 FACE_LIMIT_CM2 = 3.0
 """Brain on a face of the field beyond this means that the field ends inside the brain."""
+FACE_NOTED_CM2 = 0.5
+"""Beyond this it is worth a look."""
 EMPTY_ML = 0.5
 """A region smaller than this was not found."""
 TOTAL_ML = (500.0, 2000.0)
@@ -26,6 +28,8 @@ HEAD_RATIO = (0.75, 1.3)
 """Segmented intracranial volume to the volume that bone was found to enclose."""
 RATIO_LIMIT = 1.6
 """Left to right, or right to left. Hemiatrophy beyond this is for a person to measure."""
+RATIO_NOTED = 1.3
+"""Beyond this it is worth a look; healthy sides differ by a tenth at most."""
 TURN_LIMIT_DEG = 50.0
 """A head turned further than any in training."""
 
@@ -99,10 +103,18 @@ def assess(
     )
 
 
-def _check(name: str, code: Code, value: float, sentence: str, *, failed: bool) -> QualityCheck:
+def _check(
+    name: str,
+    code: Code,
+    value: float | None,
+    sentence: str,
+    *,
+    failed: bool,
+    noted: bool = False,
+) -> QualityCheck:
     if failed:
         return QualityCheck(name, Grade.FAIL, value, sentence, Reason(code, sentence))
-    return QualityCheck(name, Grade.PASS, value, sentence)
+    return QualityCheck(name, Grade.REMARK if noted else Grade.PASS, value, sentence)
 
 
 def brain_whole(labels: LabelArray, on_field: LabelArray) -> QualityCheck:
@@ -114,6 +126,7 @@ def brain_whole(labels: LabelArray, on_field: LabelArray) -> QualityCheck:
         area_cm2,
         f"{area_cm2:.1f} cm2 of the intracranial space lie on a face of the field.",
         failed=area_cm2 > FACE_LIMIT_CM2,
+        noted=area_cm2 > FACE_NOTED_CM2,
     )
 
 
@@ -172,8 +185,9 @@ def sides_alike(volumes: Volumes, region_set: RegionSet) -> QualityCheck:
             worst, worst_pair = ratio, left.pair or ""
     sentence = f"The sides differ most in the {worst_pair} pair, by a factor of {worst:.2f}."
     failed = worst > RATIO_LIMIT
-    value = worst if np.isfinite(worst) else -1.0
-    return _check("sides_alike", Code.QUALITY_RATIO, value, sentence, failed=failed)
+    value = worst if np.isfinite(worst) else None
+    noted = worst > RATIO_NOTED
+    return _check("sides_alike", Code.QUALITY_RATIO, value, sentence, failed=failed, noted=noted)
 
 
 def regions_in_place(
@@ -190,7 +204,7 @@ def regions_in_place(
     names = [region.name for region in region_set.regions]
     if any(name not in found for name in names):
         sentence = "A region is missing, so places could not be judged."
-        return _check("regions_in_place", Code.QUALITY_PLACE, -1.0, sentence, failed=True)
+        return _check("regions_in_place", Code.QUALITY_PLACE, None, sentence, failed=True)
     expected = np.array([placement.centroids[name] for name in names])
     places = np.array([found[name] for name in names])
     rotation, mirrored = rigid_fit(expected, places)

@@ -11,34 +11,55 @@ from numpy.typing import NDArray
 from fontanelle.imaging.geometry import Geometry, Grid, Image, LabelArray, Planes
 
 REGULAR_STEP_MM = 1.0
-"""Slice step onto which an uneven stack is interpolated before it is resampled."""
+"""Largest slice step onto which an uneven stack is interpolated before it is resampled."""
 
 
 def regular(image: Image) -> tuple[NDArray[np.int16] | NDArray[np.float32], Geometry]:
     """Return an image's voxels on a Geometry; uneven planes are interpolated along the normal.
 
-    The planes of an uneven stack lie on one straight line, so the result is a (sheared) grid.
+    The outermost planes fill their half widths, as they do in the volumes.
     """
     if isinstance(image.grid, Geometry):
         return image.hu, image.grid
     planes = image.grid
-    count = int(np.floor(planes.offsets_mm[-1] / REGULAR_STEP_MM)) + 1
-    wanted_mm = np.arange(count) * REGULAR_STEP_MM
+    geometry, wanted_mm = regular_slices(planes, REGULAR_STEP_MM)
+    # Beyond the outermost planes np.interp goes on with them.
     position = np.interp(wanted_mm, planes.offsets_mm, np.arange(len(planes.offsets_mm)))
     below = np.minimum(position.astype(int), len(planes.offsets_mm) - 2)
     weight = (position - below)[:, None, None].astype(np.float32)
     hu = image.hu[below] * (1 - weight) + image.hu[below + 1] * weight
-    return hu.astype(np.float32), _straightened(planes, count)
+    return hu.astype(np.float32), geometry
 
 
-def _straightened(planes: Planes, count: int) -> Geometry:
-    travel = planes.origins_lps_mm[-1] - planes.origins_lps_mm[0]
+def regular_slices(planes: Planes, step_mm: float) -> tuple[Geometry, NDArray[np.float64]]:
+    """Return a grid of even slices that fills the slab of uneven planes.
+
+    The planes lie on one straight line, so the result is a (sheared) grid.
+
+    Parameters
+    ----------
+    planes
+        Rows and columns stay theirs; the slab reaches half a width beyond the outermost ones.
+    step_mm
+        Largest perpendicular step. The slices fill the slab exactly, so it comes out a little
+        smaller.
+
+    Returns
+    -------
+    The grid, and the offset of each slice along the normal from the first plane, mm.
+    """
+    offsets, widths = planes.offsets_mm, planes.widths_mm
+    start, end = -widths[0] / 2, offsets[-1] + widths[-1] / 2
+    count = int(np.ceil((end - start) / step_mm))
+    step = (end - start) / count
+    at = start + step * (np.arange(count) + 0.5)
+    travel = (planes.origins_lps_mm[-1] - planes.origins_lps_mm[0]) / offsets[-1]
     affine = np.eye(4)
-    affine[:3, 0] = travel / planes.offsets_mm[-1] * REGULAR_STEP_MM
+    affine[:3, 0] = travel * step
     affine[:3, 1] = planes.row_step_lps_mm
     affine[:3, 2] = planes.column_step_lps_mm
-    affine[:3, 3] = planes.origins_lps_mm[0]
-    return Geometry((count, *planes.shape[1:]), affine)
+    affine[:3, 3] = planes.origins_lps_mm[0] + travel * at[0]
+    return Geometry((count, *planes.shape[1:]), affine), at
 
 
 def sampled(image: Image, target: Geometry, outside_hu: float) -> NDArray[np.float32]:

@@ -34,14 +34,22 @@ class Series:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Study:
-    """All series that came together, sorted by UID. More than one study is possible."""
+    """All series that came together, sorted by UID."""
 
     series: tuple[Series, ...]
 
     @property
     def study_instance_uids(self) -> frozenset[str]:
-        """Studies that the series belong to."""
-        return frozenset(series.study_instance_uid for series in self.series)
+        """Studies that the series say they belong to."""
+        return frozenset(series.study_instance_uid for series in self.series) - {""}
+
+    def patients(self, keyword: str) -> frozenset[frozenset[str]]:
+        """Return what each series says under an attribute of the patient, where it says it."""
+        stated = (
+            frozenset(first_text(instance.header, keyword) for instance in series.instances)
+            for series in self.series
+        )
+        return frozenset(values - {""} for values in stated) - {frozenset()}
 
 
 def read_study(files: Iterable[Path]) -> Study:
@@ -51,14 +59,18 @@ def read_study(files: Iterable[Path]) -> Study:
     ------
     Refused
         EMPTY where a file is empty or cut within its header: a lost slice must not vanish.
-        INPUT_NO_DICOM where no file is DICOM.
+        INPUT_UNREADABLE where the system does not give a file. INPUT_NO_DICOM where no file is
+        DICOM. INPUT_SEVERAL_STUDIES where they belong to more than one study or patient: whose
+        head is meant is not ours to choose.
     """
     instances: list[Instance] = []
     unreadable = 0
     for path in files:
         try:
             instance = read_instance(path)
-        except Refused:
+        except Refused as refused:
+            if refused.reason.code is not Code.EMPTY:
+                raise
             unreadable += 1
             continue
         if instance is not None:
@@ -71,7 +83,9 @@ def read_study(files: Iterable[Path]) -> Study:
         )
     if not instances:
         raise Refused(Code.INPUT_NO_DICOM, "None of the files is a DICOM instance.")
-    return Study(_grouped(instances))
+    study = Study(_grouped(instances))
+    _require_one_study(study)
+    return study
 
 
 def sorted_instances(series: Series) -> tuple[Instance, ...]:
@@ -156,6 +170,22 @@ def matrix(series: Series) -> tuple[int, int]:
     if not (rows and columns):
         raise Refused(Code.GEOMETRY_MISSING, "Rows or Columns is missing.")
     return rows, columns
+
+
+def _require_one_study(study: Study) -> None:
+    count = len(study.study_instance_uids)
+    if count > 1:
+        raise Refused(
+            Code.INPUT_SEVERAL_STUDIES, f"The files belong to {count} studies. Give one at a time."
+        )
+    # Names are not compared: a scanner and a workstation write the same one differently. What is
+    # mixed within one series is for admission to say.
+    count = max(len(study.patients(keyword)) for keyword in ("PatientID", "PatientBirthDate"))
+    if count > 1:
+        raise Refused(
+            Code.INPUT_SEVERAL_STUDIES,
+            f"The series of the study name {count} different patients. Give one at a time.",
+        )
 
 
 def _numbers(instances: Sequence[Instance], keyword: str, count: int) -> list[tuple[float, ...]]:

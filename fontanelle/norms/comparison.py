@@ -93,12 +93,20 @@ class Conditions:
     site_status
         Of package and reference at this site.
     obstacles
-        Reasons found elsewhere why no z may be shown (slice thickness, contrast, quality).
+        Reasons found elsewhere why no z may be shown (by admission).
     offsets
         Of every region once the site is calibrated; empty while its status is none, and for a
         reference of the site's own.
     package_sha256
         Digest of the package; asked for by references that belong to one package only.
+    slice_thickness_mm
+        Of the thickest slice.
+    contrast
+        Whether contrast medium was given.
+    modality
+        As DICOM names it.
+
+    Of the scan's last three, None means that it is not known, and then it is no obstacle.
     """
 
     protocol: str
@@ -107,6 +115,9 @@ class Conditions:
     obstacles: tuple[Reason, ...] = ()
     offsets: tuple[SiteOffset, ...] = ()
     package_sha256: str | None = None
+    slice_thickness_mm: float | None = None
+    contrast: bool | None = None
+    modality: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ def obstacles(child: Child, reference: Reference, conditions: Conditions) -> tup
     """Return every reason why this child may not be compared; empty if nothing is in the way."""
     return (
         *conditions.obstacles,
+        *_scan(reference, conditions),
         *_protocol(reference, conditions),
         *child.reasons,
         *_age(child, reference),
@@ -59,6 +60,30 @@ def _approximate(reference: Reference, conditions: Conditions) -> Iterator[Reaso
             Code.PROTOCOL_APPROXIMATE,
             f"The package's regions follow the protocol {reference.label_protocol} by assignment "
             "only; z is provisional and never flagged.",
+        )
+
+
+def _scan(reference: Reference, conditions: Conditions) -> Iterator[Reason]:
+    validity = reference.validity
+    # Admission may have said already that slices are thick or that contrast was given.
+    said = {reason.code for reason in conditions.obstacles}
+    thickness_mm, thickest_mm = conditions.slice_thickness_mm, validity.slice_thickness_max_mm
+    if thickness_mm is not None and thickness_mm > thickest_mm and Code.SLICE_THICKNESS not in said:
+        yield Reason(
+            Code.NOT_COVERED,
+            f"Slices of {thickness_mm:.2f} mm; the reference {reference.id} covers at most "
+            f"{thickest_mm:g} mm.",
+        )
+    if conditions.contrast not in {None, validity.contrast} and Code.CONTRAST not in said:
+        made = "with" if validity.contrast else "without"
+        yield Reason(
+            Code.NOT_COVERED, f"The reference {reference.id} covers scans {made} contrast only."
+        )
+    if conditions.modality not in {None, validity.modality}:
+        yield Reason(
+            Code.NOT_COVERED,
+            f"The scan is {conditions.modality}, the reference {reference.id} is of "
+            f"{validity.modality}.",
         )
 
 

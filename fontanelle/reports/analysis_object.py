@@ -11,16 +11,15 @@ from dataclasses import dataclass
 
 from fontanelle.errors import Reason
 from fontanelle.imaging.quality import QualityCheck
+from fontanelle.imaging.selection import Decision
 from fontanelle.imaging.volumes import RegionVolumes, Volumes
 from fontanelle.norms.comparison import AsymmetryComparison, Flag, RegionComparison
+from fontanelle.reports.notice import NOTICE
 from fontanelle.reports.result import Result
+from fontanelle.reports.rounding import ML_DECIMALS, PERCENT_DECIMALS, Z_DECIMALS
+from fontanelle.reports.withholding import redacted
 
 Json = Mapping[str, object]
-
-ML_DECIMALS = 3
-Z_DECIMALS = 4
-PERCENT_DECIMALS = 4
-NOTICE = "Research software, not a medical device; trained on synthetic CT."
 
 UNKNOWN = {
     "id": "Only the service numbers its analyses.",
@@ -28,7 +27,7 @@ UNKNOWN = {
     "patient.id": "The input names no patient.",
     "patient.issuer": "The source does not say who issued the patient's identifier.",
     "patient.sex": "The source does not say the sex.",
-    "patient.birth_date": "The source does not say the date of birth.",
+    "patient.birth_date": "The date of birth is absent, malformed or a placeholder.",
     "patient.age_days": "The age is not known.",
     "patient.age_source": "The age is not known.",
     "study_instance_uid": "The input is not a DICOM series.",
@@ -44,7 +43,7 @@ UNKNOWN = {
     "summary.corrected_age_days": "The gestational age was not given.",
     "summary.regions_below_5th_centile": "Nobody is called low before the site is calibrated.",
     "summary.share_of_children_with_as_many": "Nobody is called low before the site is calibrated.",
-    "quality[].value": "The check rests on no single number.",
+    "quality[].value": "The check rests on no single number, or the number is withheld.",
     "objects[].sop_instance_uid": "Only a DICOM object has a UID.",
 }
 """Why a value is null, by its path; a place in a list is written `[]`."""
@@ -61,31 +60,23 @@ class RenderedObject:
     href: str
 
 
-@dataclass(frozen=True, slots=True)
-class SeriesDecision:
-    """What selection said of one series of the study, and why."""
-
-    series_instance_uid: str
-    selected: bool
-    reasons: tuple[Reason, ...]
-
-
 def analysis_object(
     result: Result,
     objects: Sequence[RenderedObject] = (),
-    decisions: Sequence[SeriesDecision] = (),
+    decisions: Sequence[Decision] = (),
 ) -> dict[str, object]:
     """Return the analysis object of a result, keys in the contract's order.
 
     Parameters
     ----------
     result
-        Rejected, withheld, limited or full.
+        Rejected, withheld, limited or full; of a withheld one no number is said.
     objects
         What was rendered from it.
     decisions
         Why each series of the study was or was not measured.
     """
+    result = redacted(result)
     volumes = result.volumes
     found: dict[str, object] = {
         "id": None,
@@ -124,7 +115,7 @@ def analysis_object(
 def to_json(
     result: Result,
     objects: Sequence[RenderedObject] = (),
-    decisions: Sequence[SeriesDecision] = (),
+    decisions: Sequence[Decision] = (),
 ) -> str:
     """Return the analysis object as JSON text; NaN and infinity are mistakes, not values."""
     found = analysis_object(result, objects, decisions)
@@ -266,10 +257,10 @@ def _quality(check: QualityCheck) -> Json:
     }
 
 
-def _decision(decision: SeriesDecision) -> Json:
+def _decision(decision: Decision) -> Json:
     return {
         "series_instance_uid": decision.series_instance_uid,
-        "selected": decision.selected,
+        "selected": decision.chosen,
         "reasons": [_reason(reason) for reason in decision.reasons],
     }
 

@@ -31,12 +31,10 @@ from fontanelle.imaging.volumes import RegionVolumes, Volumes
 from fontanelle.norms.comparison import AsymmetryComparison, Comparison, RegionComparison
 from fontanelle.reports import coding, wording
 from fontanelle.reports.result import Result
+from fontanelle.reports.rounding import ML_DECIMALS, PERCENT_DECIMALS, Z_DECIMALS
 from fontanelle.reports.stamp import MANUFACTURER, algorithm_parameters, tracking_uid
 
 Group = VolumetricROIMeasurementsAndQualitativeEvaluations | MeasurementsAndQualitativeEvaluations
-
-ML_DECIMALS = 3
-Z_DECIMALS = 4
 
 
 def measured_groups(result: Result, volumes: Volumes, segmentation: Dataset) -> list[Group]:
@@ -121,7 +119,7 @@ def _parts(result: Result, measured: RegionVolumes, total_ml: float) -> list[Mea
         _volume(result, coding.REGION_CSF, measured.csf_ml),
     ]
     if share is not None:
-        parts.append(Measurement(coding.SHARE, round(share, Z_DECIMALS), coding.PERCENT))
+        parts.append(Measurement(coding.SHARE, round(share, PERCENT_DECIMALS), coding.PERCENT))
     return parts
 
 
@@ -174,9 +172,9 @@ def _statistics(compared: RegionComparison) -> list[NumContentItem]:
         (coding.Z_SCORE, compared.z, coding.NO_UNITS, Z_DECIMALS),
         (coding.Z_LOW, compared.z_low, coding.NO_UNITS, Z_DECIMALS),
         (coding.Z_HIGH, compared.z_high, coding.NO_UNITS, Z_DECIMALS),
-        (coding.CENTILE, compared.centile, coding.PERCENT, Z_DECIMALS),
+        (coding.CENTILE, compared.centile, coding.PERCENT, PERCENT_DECIMALS),
         (coding.POOLED_Z, compared.pooled_z, coding.NO_UNITS, Z_DECIMALS),
-        (coding.POOLED_CENTILE, compared.pooled_centile, coding.PERCENT, Z_DECIMALS),
+        (coding.POOLED_CENTILE, compared.pooled_centile, coding.PERCENT, PERCENT_DECIMALS),
     )
     return [
         _number(name, round(value, decimals), unit)
@@ -227,7 +225,7 @@ def _asymmetry(pair: AsymmetryComparison, index: float) -> Measurement:
         )
     return Measurement(
         name=coding.asymmetry(pair.pair),
-        value=round(index, Z_DECIMALS),
+        value=round(index, PERCENT_DECIMALS),
         unit=coding.PERCENT,
         properties=properties,
     )

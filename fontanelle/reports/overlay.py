@@ -18,6 +18,7 @@ from scipy import ndimage
 
 from fontanelle.imaging.geometry import Grid, Image, LabelArray
 from fontanelle.imaging.regions import Region, RegionSet
+from fontanelle.reports.notice import NOTICE
 
 LEFT, POSTERIOR, SUPERIOR = np.eye(3)
 """The axes of LPS."""
@@ -35,7 +36,6 @@ AIR_HU = -1000.0
 BEYOND = -1e6
 """An index that no grid has."""
 INK, FAINT, PAPER = (235, 238, 242), (150, 158, 168), (12, 14, 18)
-FOOTER = "Research software, not for diagnosis."
 CONVENTION = "The patient's right is on the left of the axial and coronal planes."
 
 
@@ -222,7 +222,7 @@ def _sheet(panels: Sequence[Picture.Image], segments: Sequence[Region]) -> Pictu
     for number, region in enumerate(segments):
         left = MARGIN_PX + number // rows * step
         _entry(draw, (left, top + number % rows * LEGEND_ROW_PX), region)
-    _write(draw, (MARGIN_PX, sheet.height - 14), FOOTER, size=16, colour=FAINT, anchor="lb")
+    _write(draw, (MARGIN_PX, sheet.height - 14), NOTICE, size=16, colour=FAINT, anchor="lb")
     _write(
         draw, (width - MARGIN_PX, sheet.height - 14), CONVENTION, size=16, colour=FAINT, anchor="rb"
     )

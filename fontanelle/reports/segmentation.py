@@ -20,11 +20,12 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.tag import Tag
 
+from fontanelle.imaging.attributes import decimals
 from fontanelle.imaging.geometry import Geometry, Grid, LabelArray
 from fontanelle.imaging.regions import Region
 from fontanelle.reports.coding import CATEGORY, concept, laterality
 from fontanelle.reports.result import Result
-from fontanelle.reports.source import carry_over, stand_ins, thickness_mm
+from fontanelle.reports.source import body_part, carry_over, stand_ins, thickness_mm
 from fontanelle.reports.stamp import (
     MANUFACTURER,
     MODEL,
@@ -38,6 +39,7 @@ from fontanelle.reports.stamp import (
     stamp,
     tracking_uid,
 )
+from fontanelle.reports.withholding import redacted
 
 SERIES_NUMBER = 9101
 SERIES_DESCRIPTION = "Fontanelle brain regions"
@@ -77,11 +79,11 @@ def render_segmentation(
     Raises
     ------
     ValueError
-        The result is withheld, labels and sources disagree, or no voxel is labelled: an empty
-        segmentation is a failure.
+        The result is withheld, labels and sources disagree, two slices share a UID, or no voxel
+        is labelled: an empty segmentation is a failure.
     """
     device = device or Device()
-    if result.volumes is None:
+    if redacted(result).volumes is None:
         raise ValueError("a result without volumes sends no labels")
     codes = result.region_set.compartment_table[labels.codes]
     if codes.shape[0] != len(sources):
@@ -93,8 +95,8 @@ def render_segmentation(
     _set_dimensions(target, result)
     items = _items_by_plane(target, sources)
     carry_over(sources[0], target)
-    if sources[0].get("BodyPartExamined"):
-        target.BodyPartExamined = sources[0].BodyPartExamined
+    if part := body_part(sources[0]):
+        target.BodyPartExamined = part
     _measure(target, items, labels.grid, sources)
     # Segment by segment, and within each in highdicom's order of the planes.
     frames = [
@@ -177,8 +179,8 @@ def _description(result: Result, region: Region) -> SegmentDescription:
 
 def _width_mm(grid: Grid, source: Dataset, plane: int) -> float:
     """Return what a plane stands for along the normal: perpendicular, half-gap by half-gap."""
-    pixel_mm2 = float(source.PixelSpacing[0]) * float(source.PixelSpacing[1])
-    return round(float(grid.plane_voxel_mm3[plane]) / pixel_mm2, 4)
+    row_mm, column_mm = decimals(source, "PixelSpacing")
+    return round(float(grid.plane_voxel_mm3[plane]) / (row_mm * column_mm), 4)
 
 
 def _plain(skeleton: Segmentation) -> Dataset:
@@ -199,6 +201,9 @@ def _set_dimensions(target: Dataset, result: Result) -> None:
 def _items_by_plane(target: Dataset, sources: Sequence[Dataset]) -> dict[int, Dataset]:
     """Return each plane's functional groups, in highdicom's order, which is not the slices'."""
     planes = {str(source.SOPInstanceUID): plane for plane, source in enumerate(sources)}
+    # One of two slices under one UID would take the other's frames.
+    if len(planes) != len(sources):
+        raise ValueError(f"{len(sources)} slices have {len(planes)} UIDs")
     items = {}
     for item in target.PerFrameFunctionalGroupsSequence:
         source = item.DerivationImageSequence[0].SourceImageSequence[0]

@@ -5,18 +5,21 @@ study's attributes are copied from the source element by element. A birth date o
 highdicom would refuse is the archive's business, and travels as it is.
 """
 
+import re
 from collections.abc import Sequence
 from copy import deepcopy
 
 from pydicom import Dataset
-from pydicom.config import disable_value_validation
+from pydicom.config import IGNORE, disable_value_validation
 from pydicom.dataset import FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 from pydicom.valuerep import DSfloat
 
+from fontanelle.imaging.attributes import number, texts
 from fontanelle.uids import derived_uid
 
 UTF8 = "ISO_IR 192"
+CODE_STRING = re.compile(r"[A-Z0-9_ ]{1,16}")
 NOT_KEPT = ("GBK",)
 """Character sets that a reader of objects (dciodvfy of 2022) finds full of errors."""
 TEXT_VRS = ("LO", "LT", "PN", "SH", "ST", "UC", "UT")
@@ -131,13 +134,15 @@ def carry_over(source: Dataset, target: Dataset) -> None:
 
 
 def thickness_mm(sources: Sequence[Dataset]) -> list[float | None]:
-    """Return SliceThickness of each slice, None where it is not said."""
-    return [_positive(source.get("SliceThickness")) for source in sources]
+    """Return SliceThickness of each slice, None where it is not said as one positive number."""
+    said = (number(source, "SliceThickness") for source in sources)
+    return [each if each is not None and each > 0 else None for each in said]
 
 
-def _positive(value: object) -> float | None:
-    number = float(str(value)) if value not in (None, "") else 0.0
-    return number if number > 0 else None
+def body_part(source: Dataset) -> str | None:
+    """Return BodyPartExamined, None where it is not one code string (PS3.5, 6.2)."""
+    said = texts(source, "BodyPartExamined")
+    return said[0] if len(said) == 1 and CODE_STRING.fullmatch(said[0]) else None
 
 
 def _picked(source: Dataset, *keywords: str | Sequence[str]) -> Dataset:
@@ -171,6 +176,8 @@ def _is_ascii(target: Dataset) -> bool:
 
 
 def _frame_of_reference(source: Dataset) -> str:
-    # Type 1 in a CT, and still absent here and there: then all slices share one of ours.
-    given = str(source.get("FrameOfReferenceUID") or "")
-    return given or derived_uid("frame_of_reference", str(source.SeriesInstanceUID))
+    # Type 1 in a CT, and still absent or no UID here and there: then all share one of ours.
+    said = texts(source, "FrameOfReferenceUID")
+    if len(said) == 1 and UID(said[0], IGNORE).is_valid:
+        return said[0]
+    return derived_uid("frame_of_reference", str(source.SeriesInstanceUID))

@@ -13,6 +13,7 @@ from highdicom.sr.coding import CodedConcept
 from pydicom import Dataset
 from pydicom.uid import UID
 
+from fontanelle.reports.notice import NOTICE
 from fontanelle.reports.result import PackageUsed, Result
 from fontanelle.uids import derived_uid
 
@@ -22,7 +23,6 @@ UNREVIEWED = "0"
 """Number of the review that an object carries: none yet."""
 MANUFACTURER = "Fontanelle"
 MODEL = "Fontanelle"
-NOT_A_DEVICE = "Research software, not a medical device."
 ARTIFICIAL_INTELLIGENCE = CodedConcept("123110", "DCM", "Artificial Intelligence")
 PROCESSING_EQUIPMENT = CodedConcept("109102", "DCM", "Processing Equipment")
 
@@ -117,7 +117,7 @@ def contribution(result: Result) -> ContributingEquipment:
         purpose_of_reference=PROCESSING_EQUIPMENT,
         manufacturer_model_name=MODEL,
         software_versions=software_versions(result.package),
-        contribution_description=f"Segmentation of the brain. Engine: {said}. {NOT_A_DEVICE}",
+        contribution_description=f"Segmentation of the brain. Engine: {said}. {NOTICE}",
     )
 
 

@@ -16,7 +16,7 @@ from pydicom.sr.codedict import codes
 
 from fontanelle.reports import coding, wording
 from fontanelle.reports.measurement_groups import Group, measured_groups, withheld_group
-from fontanelle.reports.result import Fitness, Result
+from fontanelle.reports.result import Result
 from fontanelle.reports.source import carry_over, stand_ins
 from fontanelle.reports.stamp import (
     MANUFACTURER,
@@ -27,6 +27,7 @@ from fontanelle.reports.stamp import (
     series_uid,
     stamp,
 )
+from fontanelle.reports.withholding import redacted
 from fontanelle.uids import derived_uid
 
 SERIES_NUMBER = 9102
@@ -59,8 +60,8 @@ def render_structured_report(
         Numbers without a segmentation, or a segmentation of a withheld result.
     """
     device = device or Device()
-    withheld = result.fitness is Fitness.WITHHELD or result.volumes is None
-    if withheld != (segmentation is None):
+    result = redacted(result)
+    if (result.volumes is None) != (segmentation is None):
         raise ValueError("a report has a segmentation exactly where it has numbers")
     middle = sources[len(sources) // 2]
     image = _library_image(middle, result)

@@ -3,12 +3,10 @@
 from fontanelle.errors import Reason
 from fontanelle.imaging.quality import QualityCheck
 from fontanelle.norms.comparison import Comparison, SiteStatus
+from fontanelle.reports.notice import NOTICE
 from fontanelle.reports.result import Fitness, Result, ScanFacts
 
-NOTICE = (
-    "Research software, not a medical device. The network was trained on synthetic CT and is not "
-    "validated on toddlers' scans. No diagnosis may rest on these numbers."
-)
+CAUTION = "The network is not validated on toddlers' scans. No diagnosis may rest on these numbers."
 UNREVIEWED = "No person has reviewed this report."
 PROVISIONAL = (
     "The z-scores are provisional: the numbers are shown, nobody is called normal or abnormal."
@@ -28,9 +26,10 @@ def statements(result: Result) -> list[str]:
     """Return all that is said in words, the notice first, then what limits, then provenance."""
     return [
         NOTICE,
+        CAUTION,
         UNREVIEWED,
         *_limits(result),
-        *(sentence(reason) for reason in result.reasons),
+        *(sentence(reason) for reason in (*result.reasons, *result.remarks)),
         *_provenance(result),
         *(_check(check) for check in result.quality),
         _rendering(result),

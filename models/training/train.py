@@ -68,13 +68,16 @@ class TrainingConfig:
         """Read a configuration from TOML."""
         raw: dict[str, Any] = tomllib.loads(text)
         architecture = raw["architecture"] | {"kernel": tuple(raw["architecture"]["kernel"])}
-        phases = (p | {"field": tuple(p["field"])} for p in raw["phases"])
+        phases = tuple(Phase(p["iterations"], p["batch"], tuple(p["field"])) for p in raw["phases"])
+        network = Architecture(**architecture)
+        if any(side % network.multiple for phase in phases for side in phase.field):
+            raise ValueError(f"sides of a field must be multiples of {network.multiple}")
         return cls(
             protocol=raw["protocol"],
-            architecture=Architecture(**architecture),
+            architecture=network,
             window_hu=(raw["window_hu"][0], raw["window_hu"][1]),
             heads=raw["heads"],
-            phases=tuple(Phase(**phase) for phase in phases),
+            phases=phases,
             seed=raw["seed"],
             learning_rate=raw["learning_rate"],
             warmup=raw["warmup"],
@@ -132,7 +135,10 @@ def loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 @dataclass(slots=True)
 class Run:
-    """The state of a run between two iterations; all of it is in the checkpoint."""
+    """The state of a run between two iterations; all of it is in the checkpoint.
+
+    `changed_at` holds the iterations at which it went on under another configuration.
+    """
 
     config_text: str
     config: TrainingConfig
@@ -141,6 +147,7 @@ class Run:
     optimizer: torch.optim.Optimizer
     iteration: int = 0
     seconds: float = 0.0
+    changed_at: list[int] = field(default_factory=list)
 
     @classmethod
     def fresh(cls, text: str, device: torch.device) -> Self:
@@ -165,6 +172,9 @@ class Run:
         run.averaged.load_state_dict(saved["averaged"])
         run.optimizer.load_state_dict(saved["optimizer"])
         run.iteration, run.seconds = saved["iteration"], saved["seconds"]
+        run.changed_at = list(saved["changed_at"])
+        if run.config_text != saved["config"]:
+            run.changed_at.append(run.iteration)
         return run
 
     def save(self, path: Path) -> None:
@@ -178,6 +188,7 @@ class Run:
                 "optimizer": self.optimizer.state_dict(),
                 "iteration": self.iteration,
                 "seconds": self.seconds,
+                "changed_at": self.changed_at,
             },
             partial,
         )

@@ -52,12 +52,13 @@ def command(
     """Measure the series in PATH: a folder, a tar or zip of one, or a NIfTI file.
 
     Of a whole study one series is chosen. Writes segmentation.dcm, report.dcm, report.json,
-    labels.nii.gz and overlay.png to --out; a NIfTI file gives no DICOM.
+    labels.nii.gz and overlay.png to --out; a NIfTI file gives no DICOM. What an earlier run left of
+    these in --out is removed before the work begins.
     """
     from service import terminal
 
     click.echo(terminal.NOTICE, err=as_json)
-    with output_folder(out) as folder:
+    with output_folder(out, reading=path) as folder:
         outcome = measure(path, package, reference, age_days, sex)
         written = folder.write(outcome.files) if outcome.files else []
     if as_json:

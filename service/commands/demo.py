@@ -33,7 +33,7 @@ def command(ctx: click.Context, series: Path | None, out: Path) -> None:
     from service import terminal
 
     click.echo(terminal.NOTICE)
-    with output_folder(out) as folder, _input(series) as path:
+    with output_folder(out, reading=series) as folder, _input(series) as path:
         outcome = measure(path, None, DEFAULT_REFERENCE, None, None)
         written = folder.write(outcome.files) if outcome.files else []
     show(outcome, written)

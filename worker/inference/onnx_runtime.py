@@ -1,5 +1,6 @@
 """ONNX Runtime: CUDA and TensorRT where there is a card, its CPU provider as the reference."""
 
+import ctypes
 import os
 import platform
 from collections.abc import Mapping
@@ -22,6 +23,10 @@ _NAMES = {
 }
 
 
+_FP32 = "fp32"
+"""True of CUDA and TensorRT only after `_turn_off_tf32`."""
+
+
 def has_runtime() -> bool:
     """Return whether ONNX Runtime is installed."""
     return find_spec("onnxruntime") is not None
@@ -29,12 +34,17 @@ def has_runtime() -> bool:
 
 def has_cuda() -> bool:
     """Return whether there are an NVIDIA card and a build of ONNX Runtime for it."""
-    return Path("/dev/nvidia0").exists() and "CUDAExecutionProvider" in _providers()
+    return bool(_cards()) and "CUDAExecutionProvider" in _providers()
 
 
 def has_tensorrt() -> bool:
     """Return whether TensorRT is installed beside a build for CUDA."""
     return has_cuda() and find_spec("tensorrt") is not None
+
+
+def _cards() -> list[Path]:
+    """Return the device nodes of cards; a container may be given any one of them."""
+    return sorted(Path("/dev").glob("nvidia[0-9]*"))
 
 
 def _providers() -> list[str]:
@@ -86,9 +96,34 @@ class OnnxRuntimeEngine:
 def _device(provider: str) -> str:
     if provider == "CPUExecutionProvider":
         return platform.processor() or platform.machine()
-    models = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
-    lines = models[0].read_text().splitlines() if models else []
-    return next((line.split(":", 1)[1].strip() for line in lines if "Model" in line), "NVIDIA")
+    return _first_card() or "NVIDIA"
+
+
+def _first_card() -> str | None:
+    """Return the name of CUDA's device 0, on which sessions run; None where CUDA does not say.
+
+    CUDA itself is asked: it alone knows what CUDA_VISIBLE_DEVICES leaves, and in which order.
+    """
+    try:
+        cuda = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return None
+    device, name = ctypes.c_int(), ctypes.create_string_buffer(256)
+    # Each call returns 0 where it succeeded.
+    if cuda.cuInit(0) or cuda.cuDeviceGet(ctypes.byref(device), 0):
+        return None
+    if cuda.cuDeviceGetName(name, len(name), device):
+        return None
+    return name.value.decode()
+
+
+def _turn_off_tf32() -> None:
+    """Let NVIDIA's libraries multiply in fp32: from Ampere on they take TF32 (10 bits) unasked.
+
+    TensorRT's provider has no option for it. The libraries read the variable once, when a
+    process's first session opens.
+    """
+    os.environ["NVIDIA_TF32_OVERRIDE"] = "0"
 
 
 def _versions() -> dict[str, str]:
@@ -104,10 +139,6 @@ def _versions() -> dict[str, str]:
 def _open(
     package: Package, provider: str, options: Mapping[str, Any], precision: str
 ) -> OnnxRuntimeEngine:
-    if provider not in _providers():
-        raise Unavailable(
-            Code.ENGINE_ABSENT, f"This ONNX Runtime was built without {_NAMES[provider]}."
-        )
     from onnxruntime.capi.onnxruntime_pybind11_state import EPFail, Fail
 
     try:
@@ -118,24 +149,42 @@ def _open(
         ) from error
 
 
+def _require(provider: str) -> None:
+    if provider not in _providers():
+        raise Unavailable(
+            Code.ENGINE_ABSENT, f"This ONNX Runtime was built without {_NAMES[provider]}."
+        )
+
+
 def open_cpu(package: Package) -> OnnxRuntimeEngine:
     """Open the CPU provider."""
-    return _open(package, "CPUExecutionProvider", {}, "fp32")
+    _require("CPUExecutionProvider")
+    return _open(package, "CPUExecutionProvider", {}, _FP32)
 
 
 def open_cuda(package: Package) -> OnnxRuntimeEngine:
     """Open CUDA; TF32 is off, so that the precision is what it says."""
+    _require("CUDAExecutionProvider")
+    _turn_off_tf32()
     options = {
         "arena_extend_strategy": "kSameAsRequested",
         "cudnn_conv_algo_search": "HEURISTIC",
         "use_tf32": "0",
     }
-    return _open(package, "CUDAExecutionProvider", options, "fp32")
+    return _open(package, "CUDAExecutionProvider", options, _FP32)
 
 
 def open_tensorrt(package: Package) -> OnnxRuntimeEngine:
-    """Open TensorRT in fp32; engines are kept under the package's digest and TensorRT's version."""
-    cache = Path.home() / ".cache" / "fontanelle" / "tensorrt" / package.sha256[:16]
+    """Open TensorRT; TF32 is off, so that the precision is what it says.
+
+    Engines are kept by package, TensorRT's version and precision: one built with TF32 would be
+    taken as it is.
+    """
+    _require("TensorrtExecutionProvider")
+    _turn_off_tf32()
+    built_by = _versions().get("tensorrt-cu13", "unknown")
+    kept = Path.home() / ".cache" / "fontanelle" / "tensorrt"
+    cache = kept / package.sha256[:16] / f"{built_by}-{_FP32}"
     cache.mkdir(parents=True, exist_ok=True)
     shapes = [f"image:1x1x{s}x{r}x{c}" for s, r, c in package.preprocessing.fields]
     options = {
@@ -147,4 +196,4 @@ def open_tensorrt(package: Package) -> OnnxRuntimeEngine:
         "trt_profile_opt_shapes": shapes[0],
         "trt_profile_max_shapes": shapes[-1],
     }
-    return _open(package, "TensorrtExecutionProvider", options, "fp32")
+    return _open(package, "TensorrtExecutionProvider", options, _FP32)

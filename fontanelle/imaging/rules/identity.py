@@ -1,6 +1,7 @@
 """Admission rules of kind and identity: one series of CT slices of one person."""
 
 import re
+from collections import defaultdict
 
 from pydicom.uid import (
     CTImageStorage,
@@ -9,7 +10,7 @@ from pydicom.uid import (
 )
 
 from fontanelle.errors import Code
-from fontanelle.imaging.attributes import first_text, number, texts, unsigned
+from fontanelle.imaging.attributes import decimals, first_text, number, texts, unsigned
 from fontanelle.imaging.rules.rule import (
     ACCEPTED,
     REJECTED,
@@ -77,8 +78,8 @@ def _is_uid(uid: str) -> bool:
 
 @rule(
     Code.TWO_PATIENTS,
-    reads="PatientID, PatientName, PatientBirthDate",
-    decides="The same in all instances.",
+    reads="PatientID, PatientName, PatientBirthDate, PatientSex",
+    decides="The same in all instances; the sex in all that state it.",
     verdicts=(REJECTED,),
 )
 def _two_patients(series: Series) -> Outcome | None:
@@ -86,9 +87,12 @@ def _two_patients(series: Series) -> Outcome | None:
     people = {
         tuple(first_text(header, keyword) for keyword in keywords) for header in headers(series)
     }
-    if len(people) == 1:
-        return None
-    return rejected(f"The series holds {len(people)} different patients.")
+    if len(people) > 1:
+        return rejected(f"The series holds {len(people)} different patients.")
+    sexes = {first_text(header, "PatientSex").upper() for header in headers(series)} - {""}
+    if len(sexes) > 1:
+        return rejected(f"The series holds patients of {len(sexes)} different sexes.")
+    return None
 
 
 @rule(
@@ -103,6 +107,26 @@ def _not_ct(series: Series) -> Outcome | None:
         for header in headers(series)
     )
     return rejected(f"{of_instances(other, series)} are not CT images.") if other else None
+
+
+@rule(
+    Code.UID_DUPLICATE,
+    reads="SOPInstanceUID, ImagePositionPatient",
+    decides="One UID for one position; copies at one position are judged by their pixels.",
+    verdicts=(REJECTED,),
+    needs=("uid_invalid", *_CT),
+)
+def _uid_duplicate(series: Series) -> Outcome | None:
+    places: dict[str, set[tuple[float, ...]]] = defaultdict(set)
+    for header in headers(series):
+        position = decimals(header, "ImagePositionPatient")
+        places[first_text(header, "SOPInstanceUID")].add(position)
+    shared = sum(len(positions) for positions in places.values() if len(positions) > 1)
+    return (
+        rejected(f"{shared} slices share their SOPInstanceUID with another one.")
+        if shared
+        else None
+    )
 
 
 @rule(
@@ -205,6 +229,7 @@ IDENTITY_RULES: tuple[Rule[Series], ...] = (
     _uid_invalid,
     _two_patients,
     _not_ct,
+    _uid_duplicate,
     _enhanced,
     _localizer,
     _derived,

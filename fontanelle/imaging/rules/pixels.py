@@ -5,7 +5,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import HTJ2K, JPEG2000, JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
 from fontanelle.errors import Code
-from fontanelle.imaging.attributes import first_text, number, unsigned
+from fontanelle.imaging.attributes import first_text, number, texts, unsigned
 from fontanelle.imaging.geometry import Image
 from fontanelle.imaging.kernels import Sharpness, kernel_names, sharpness_of_kernel
 from fontanelle.imaging.rules.rule import (
@@ -30,7 +30,16 @@ LOSSY_SYNTAXES = frozenset(
 )
 """What may lose; the last three can be lossless, but do not say so."""
 NO_CONTRAST = frozenset(("NO", "NONE"))
-"""What some scanners write as agent where there was none."""
+"""What some scanners write as agent where there was none; others write zeros."""
+CONTRAST_ATTRIBUTES = (
+    "ContrastBolusAgent",
+    "ContrastBolusVolume",
+    "ContrastBolusRoute",
+    "ContrastBolusStartTime",
+    "ContrastBolusTotalDose",
+    "ContrastBolusIngredientConcentration",
+)
+"""Each may be the only one that is filled in (PS3.3 C.7.6.4)."""
 AIR_HU = (-1100, -900)
 """Air, and padding, which is read as air."""
 AIR_SHARE = 0.01
@@ -204,21 +213,27 @@ def _kernel(series: Series) -> Outcome | None:
 
 @rule(
     Code.CONTRAST,
-    reads="ContrastBolusAgent",
-    decides="Any value but " + ", ".join(sorted(NO_CONTRAST)) + ".",
+    reads=", ".join(CONTRAST_ATTRIBUTES) + ", ContrastBolusAgentSequence",
+    decides="Any value but zero, " + ", ".join(sorted(NO_CONTRAST)) + "; any item.",
     verdicts=(LIMITED,),
     needs=_CT,
 )
 def _contrast(series: Series) -> Outcome | None:
-    enhanced = sum(
-        first_text(header, "ContrastBolusAgent").upper() not in NO_CONTRAST | {""}
-        for header in headers(series)
-    )
+    enhanced = sum(_names_contrast(header) for header in headers(series))
     return (
         limited(f"Contrast medium is named in {of_instances(enhanced, series)}.")
         if enhanced
         else None
     )
+
+
+def _names_contrast(header: Dataset) -> bool:
+    # Read or still raw bytes, an empty sequence is false.
+    sequence = header.get_item("ContrastBolusAgentSequence")
+    if sequence is not None and sequence.value:
+        return True
+    values = (value for keyword in CONTRAST_ATTRIBUTES for value in texts(header, keyword))
+    return any(value.strip("0. ") and value.upper() not in NO_CONTRAST for value in values)
 
 
 PIXEL_RULES: tuple[Rule[Series], ...] = (

@@ -37,10 +37,16 @@ EXTENT_MM = 80.0
 """A shorter stack cannot hold the brain of a child of a year or more."""
 FIELD_MM = 100.0
 """A narrower field cannot hold a head: a two-year-old's is some 130 mm broad."""
+LARGEST_FIELD_MM = 700.0
+"""No scanner reconstructs a wider one: larger numbers are a mistake of the header."""
+LONGEST_MM = 2000.0
+"""No table travels further in one series."""
 SLICES = 16
 """Fewer slices show a region of the brain in two or three planes only."""
 SPACING_MM = (0.2, 1.2)
 """Pixel spacing of head CT: 512 over 100 mm, 256 over 300 mm."""
+POSSIBLE_SPACING_MM = (0.1, 3.0)
+"""Beyond, the field is no head's or the unit is not mm."""
 SQUARE_TOLERANCE = 0.01
 """Share by which the distances of rows and of columns may differ."""
 MISSING_SLICES = 1
@@ -192,15 +198,44 @@ def _coverage(stack: Stack) -> Outcome | None:
 
 
 @rule(
+    Code.OVERSIZE,
+    reads="width of the field, way from the first slice to the last",
+    decides=f"A field of at most {LARGEST_FIELD_MM:.0f} mm and a way of {LONGEST_MM:.0f} mm.",
+    verdicts=(REJECTED,),
+    needs=_STACKED,
+)
+def _oversize(stack: Stack) -> Outcome | None:
+    _, rows, columns = stack.grid.shape
+    field_mm = max(rows * stack.spacing_mm[0], columns * stack.spacing_mm[1])
+    if field_mm > LARGEST_FIELD_MM:
+        return rejected(
+            f"The field is {field_mm:.0f} mm wide; scanners reach {LARGEST_FIELD_MM:.0f} mm."
+        )
+    travel_mm = float(np.linalg.norm(stack.travel_lps_mm))
+    if travel_mm > LONGEST_MM:
+        return rejected(
+            f"The slices lie over {travel_mm:.0f} mm; scanners reach {LONGEST_MM:.0f} mm."
+        )
+    return None
+
+
+@rule(
     Code.SPACING_INPLANE,
     reads="distance of rows and of columns",
-    decides=f"{SPACING_MM[0]} to {SPACING_MM[1]} mm, equal within {SQUARE_TOLERANCE:.0%}.",
-    verdicts=(LIMITED,),
+    decides=f"{SPACING_MM[0]} to {SPACING_MM[1]} mm, equal within {SQUARE_TOLERANCE:.0%}, else "
+    f"limited; outside {POSSIBLE_SPACING_MM[0]} to {POSSIBLE_SPACING_MM[1]} mm rejected.",
+    verdicts=(LIMITED, REJECTED),
     needs=_STACKED,
 )
 def _spacing_inplane(stack: Stack) -> Outcome | None:
     row_mm, column_mm = stack.spacing_mm
-    if not SPACING_MM[0] <= min(row_mm, column_mm) <= max(row_mm, column_mm) <= SPACING_MM[1]:
+    smaller_mm, larger_mm = sorted(stack.spacing_mm)
+    if not POSSIBLE_SPACING_MM[0] <= smaller_mm <= larger_mm <= POSSIBLE_SPACING_MM[1]:
+        return rejected(
+            f"Pixels of {row_mm:.3f} x {column_mm:.3f} mm are outside {POSSIBLE_SPACING_MM[0]} to "
+            f"{POSSIBLE_SPACING_MM[1]} mm: no head is scanned so."
+        )
+    if not SPACING_MM[0] <= smaller_mm <= larger_mm <= SPACING_MM[1]:
         return limited(
             f"Pixels of {row_mm:.3f} x {column_mm:.3f} mm are outside {SPACING_MM[0]} to "
             f"{SPACING_MM[1]} mm."
@@ -340,6 +375,7 @@ STACKING_RULES: tuple[Rule[Series], ...] = (
 """Judged in this order; without them there is no stack."""
 STACK_RULES: tuple[Rule[Stack], ...] = (
     _coverage,
+    _oversize,
     _spacing_inplane,
     _slices_missing,
     _uneven,

@@ -57,12 +57,17 @@ class Stack:
         return float(self.widths_mm.sum())
 
     @property
+    def travel_lps_mm(self) -> NDArray[np.float64]:
+        """Way from the first slice to the last, shape (3,)."""
+        first, last = (self.grid.plane_affine(at)[:3, 3] for at in (0, self.grid.shape[0] - 1))
+        return np.asarray(last - first)
+
+    @property
     def tilt_deg(self) -> float:
         """Angle between the direction of travel and the normal; 0 where there is no travel."""
         if self.grid.shape[0] < 2:
             return 0.0
-        first, last = (self.grid.plane_affine(at)[:3, 3] for at in (0, self.grid.shape[0] - 1))
-        travel = last - first
+        travel = self.travel_lps_mm
         cosine = float(travel @ self.grid.normal_lps) / float(np.linalg.norm(travel))
         return float(np.degrees(np.arccos(min(abs(cosine), 1.0))))
 

@@ -1,8 +1,11 @@
 """What a PATH may be: folders, archives, NIfTI files; and archives that mean no good."""
 
 import io
+import os
 import tarfile
 import zipfile
+from collections.abc import Iterator
+from errno import EACCES
 from pathlib import Path
 
 import pytest
@@ -53,7 +56,7 @@ def test_a_tar_archive_is_unpacked_for_us_alone_and_gone_afterwards(
     tmp_path: Path, name: str, mode: str
 ) -> None:
     with opened(tar_of(tmp_path / name, CONTENT, mode)) as found:
-        assert [file.read_bytes() for file in found] == [b"three", b"one", b"two"]
+        assert [file.read_bytes() for file in found] == [b"two", b"one", b"three"]
         assert all(file.stat().st_mode & 0o077 == 0 for file in found)
         private = next(folder for folder in found[0].parents if folder.name.startswith("font"))
         assert private.stat().st_mode & 0o077 == 0
@@ -62,12 +65,70 @@ def test_a_tar_archive_is_unpacked_for_us_alone_and_gone_afterwards(
 
 def test_a_zip_archive_is_unpacked(tmp_path: Path) -> None:
     with opened(zip_of(tmp_path / "s.ZIP", CONTENT)) as found:
-        assert [file.read_bytes() for file in found] == [b"three", b"one", b"two"]
+        assert [file.read_bytes() for file in found] == [b"two", b"one", b"three"]
 
 
 def test_a_zip_of_a_windows_program_is_unpacked(tmp_path: Path) -> None:
     with opened(zip_of(tmp_path / "s.zip", {"study\\a\\1": b"one"})) as found:
-        assert [(file.parent.name, file.read_bytes()) for file in found] == [("a", b"one")]
+        assert [file.read_bytes() for file in found] == [b"one"]
+
+
+@pytest.mark.parametrize("name", ["s.tar", "s.zip"])
+def test_names_within_an_archive_do_not_become_names_on_our_disk(tmp_path: Path, name: str) -> None:
+    members = {
+        "CANARY^JANE_20220315/CANARY.JANE": b"one",
+        "CANARY^JANE_20220315/CANARY.DCM": b"two",
+        "CANARY.nii.gz": b"three",
+        "__MACOSX/._CANARY": b"litter",
+    }
+    path = tmp_path / name
+    archive = zip_of(path, members) if name == "s.zip" else tar_of(path, members, "w")
+
+    with opened(archive) as found:
+        assert [file.name for file in found] == ["00001", "00002.dcm", "00003.nii.gz"]
+        assert not [file for file in found if "CANARY" in str(file)]
+        assert [file.read_bytes() for file in found] == [b"one", b"two", b"three"]
+        private = found[0].parent
+        assert sorted(private.rglob("*")) == found
+
+
+def test_a_folder_that_may_not_be_listed_is_refused_and_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Said by the system itself for any user but root, as whom tests may run.
+    (tmp_path / "locked").mkdir()
+    (tmp_path / "1").write_bytes(b"one")
+    scandir = os.scandir
+
+    def forbidding(folder: str) -> Iterator[os.DirEntry[str]]:
+        if Path(folder).name == "locked":
+            raise PermissionError(EACCES, "Permission denied", str(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", forbidding)
+
+    assert code_of(tmp_path) is Code.INPUT_UNREADABLE
+
+
+def test_a_path_behind_a_closed_door_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidding(path: Path) -> bool:
+        raise PermissionError(EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_dir", forbidding)
+
+    with pytest.raises(Refused, match=r"\(PermissionError\)") as refused, opened(tmp_path):
+        pass
+    assert refused.value.reason.code is Code.INPUT_UNREADABLE
+    assert tmp_path.name not in refused.value.reason.sentence
+
+
+def test_a_link_to_nothing_is_a_lost_slice_and_stays(tmp_path: Path) -> None:
+    (tmp_path / "IM1").symlink_to(tmp_path / "gone")
+
+    with opened(tmp_path) as found:
+        assert found == [tmp_path / "IM1"]
 
 
 def test_a_single_file_is_a_list_of_one(tmp_path: Path) -> None:

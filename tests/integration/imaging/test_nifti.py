@@ -62,7 +62,7 @@ def affines(draw: st.DrawFn) -> NDArray[np.float64]:
 def test_an_axial_file_is_read_as_slices_rows_and_columns(tmp_path: Path) -> None:
     path = saved(tmp_path / "x.nii.gz", marked((6, 5, 4), (1, 2, 3)))
 
-    image = read(path)
+    image = read(path).image
 
     # Voxel (1, 2, 3) lies at R -10 + 0.5, A -20 + 1.5, S 5 + 3.75, so L 9.5, P 18.5, S 8.75.
     assert image.hu.shape == (4, 5, 6)
@@ -79,7 +79,7 @@ def test_a_voxel_keeps_its_place_through_any_affine(
     at = tuple(data.draw(st.integers(0, length - 1)) for length in (6, 5, 4))
     path = saved(tmp_path_factory.mktemp("n") / "x.nii", marked((6, 5, 4), at), affine)
 
-    image = read(path)
+    image = read(path).image
 
     assert isinstance(image.grid, Geometry)
     expected = (RAS_FROM_LPS @ affine @ [*at, 1])[:3]
@@ -110,6 +110,24 @@ def test_labels_written_and_read_lie_where_they_lay(
         assert image.get_qform() @ [5, 4, 3, 1] == pytest.approx(
             image.get_sform() @ [5, 4, 3, 1], abs=1e-2
         )
+
+
+@given(affine=affines(), order=st.permutations([0, 1, 2]))
+def test_labels_of_a_file_come_back_with_its_shape_and_affine(
+    tmp_path_factory: pytest.TempPathFactory, affine: NDArray, order: list[int]
+) -> None:
+    folder = tmp_path_factory.mktemp("n")
+    affine = affine[:, [*order, 3]]
+    values = np.random.default_rng(3).integers(0, 30, (6, 5, 4)).astype(np.int16)
+    source = nib.load(saved(folder / "x.nii", values, affine))
+    scan = read(folder / "x.nii")
+
+    codes = scan.image.hu.astype(np.uint8)
+    write_labels(folder / "labels.nii.gz", LabelArray(codes, scan.image.grid), scan.axes)
+
+    labels = nib.load(folder / "labels.nii.gz")
+    np.testing.assert_array_equal(np.asarray(labels.dataobj), values)
+    np.testing.assert_array_equal(labels.get_sform(), source.get_sform())
 
 
 def test_a_sheared_grid_is_written_without_a_qform_and_a_straight_one_with_it(
@@ -191,7 +209,7 @@ def test_values_of_any_number_type_become_hu(tmp_path: Path, dtype: type) -> Non
     values = np.arange(24).reshape(2, 3, 4).astype(dtype)
 
     np.testing.assert_array_equal(
-        read(saved(tmp_path / "x.nii", values)).hu, values.transpose(2, 1, 0)
+        read(saved(tmp_path / "x.nii", values)).image.hu, values.transpose(2, 1, 0)
     )
 
 
@@ -201,14 +219,14 @@ def test_scaling_in_the_header_is_obeyed_and_rounded(tmp_path: Path) -> None:
     content[112:120] = np.array([2.5, -1000], "<f4").tobytes()  # scl_slope, scl_inter.
     path.write_bytes(content)
 
-    assert np.abs(read(path).hu[:, 0, 0] - [-1000, -997.5, -995, -992.5]).max() <= 0.5
+    assert np.abs(read(path).image.hu[:, 0, 0] - [-1000, -997.5, -995, -992.5]).max() <= 0.5
 
 
 def test_what_is_not_a_number_or_below_air_becomes_air(tmp_path: Path) -> None:
     values = np.zeros((2, 2, 2), np.float32)
     values[0, 0] = np.nan, -3024
 
-    assert sorted(read(saved(tmp_path / "x.nii", values)).hu.ravel()) == [-1024] * 2 + [0] * 6
+    assert sorted(read(saved(tmp_path / "x.nii", values)).image.hu.ravel()) == [-1024] * 2 + [0] * 6
 
 
 def test_values_beyond_sixteen_bits_are_refused(tmp_path: Path) -> None:
@@ -218,7 +236,7 @@ def test_values_beyond_sixteen_bits_are_refused(tmp_path: Path) -> None:
 def test_a_fourth_axis_of_one_is_taken_off(tmp_path: Path) -> None:
     path = saved(tmp_path / "x.nii", np.zeros((4, 3, 2, 1), np.int16))
 
-    assert read(path).hu.shape == (2, 3, 4)
+    assert read(path).image.hu.shape == (2, 3, 4)
 
 
 @pytest.mark.parametrize("shape", [(4, 4), (4, 4, 4, 2), (4, 4, 1)])
@@ -278,7 +296,7 @@ def test_the_scanners_space_is_preferred_to_a_templates(tmp_path: Path) -> None:
     image.set_qform(AXIAL_RAS, code=1)
     nib.save(image, tmp_path / "x.nii")
 
-    grid = read(tmp_path / "x.nii").grid
+    grid = read(tmp_path / "x.nii").image.grid
 
     assert isinstance(grid, Geometry)
     assert grid.voxel_mm3 == pytest.approx(0.5 * 0.75 * 1.25)
@@ -292,7 +310,7 @@ def test_metres_and_microns_are_told_from_millimetres(tmp_path: Path) -> None:
         image.set_sform(affine, code=1)
         nib.save(image, tmp_path / "x.nii")
 
-        grid = read(tmp_path / "x.nii").grid
+        grid = read(tmp_path / "x.nii").image.grid
 
         assert isinstance(grid, Geometry)
         assert grid.to_patient(np.zeros(3)) == pytest.approx((10, 20, 5), rel=1e-5), unit

@@ -16,6 +16,7 @@ from pydicom.uid import (
 )
 
 from fontanelle.errors import Code, Refused
+from fontanelle.imaging.admission import admit_headers
 from fontanelle.imaging.attributes import decimals, unsigned
 from fontanelle.imaging.geometry import Geometry, Planes
 from fontanelle.imaging.instance import read_instance
@@ -55,14 +56,54 @@ def test_series_are_told_apart_by_their_uid_and_not_by_their_folder(tmp_path: Pa
     assert study.study_instance_uids == {STUDY_UID}
 
 
-def test_one_series_uid_in_two_studies_is_two_series(tmp_path: Path) -> None:
+def test_two_studies_are_refused_and_none_of_them_is_chosen(tmp_path: Path) -> None:
     slices = ct_slices(grey(4))
     slices[3].StudyInstanceUID = "1.9"
 
-    study = read_study(written(tmp_path, slices))
+    with pytest.raises(Refused, match="2 studies") as refused:
+        read_study(written(tmp_path, slices))
+    assert refused.value.reason.code is Code.INPUT_SEVERAL_STUDIES
 
-    assert [len(series.instances) for series in study.series] == [3, 1]
-    assert study.study_instance_uids == {STUDY_UID, "1.9"}
+
+@pytest.mark.parametrize(
+    ("keyword", "values"),
+    [("PatientID", ("4711", "4712")), ("PatientBirthDate", ("20220315", "20220316"))],
+)
+def test_series_of_two_patients_in_one_study_are_refused(
+    tmp_path: Path, keyword: str, values: tuple[str, str]
+) -> None:
+    both = (ct_slices(grey(2)), ct_slices(grey(2), series_uid="1.2.3"))
+    for slices, value in zip(both, values, strict=True):
+        for each in slices:
+            setattr(each, keyword, value)
+
+    with pytest.raises(Refused, match="2 different patients") as refused:
+        read_study(
+            [*written(tmp_path / "a", both[0]), *written(tmp_path / "b", both[1])],
+        )
+    assert refused.value.reason.code is Code.INPUT_SEVERAL_STUDIES
+    assert values[0] not in refused.value.reason.sentence
+
+
+def test_a_series_that_does_not_name_its_patient_or_study_is_no_second_one(tmp_path: Path) -> None:
+    named, unnamed = ct_slices(grey(2)), ct_slices(grey(2), series_uid="1.2.3")
+    for slice_ in named:
+        slice_.PatientID = "4711"
+    del unnamed[0].StudyInstanceUID
+
+    study = read_study([*written(tmp_path / "a", named), *written(tmp_path / "b", unnamed)])
+
+    assert len(study.series) == 3
+    assert study.study_instance_uids == {STUDY_UID}
+
+
+def test_two_patients_within_one_series_are_left_to_admission(tmp_path: Path) -> None:
+    slices = ct_slices(grey(2))
+    slices[0].PatientID, slices[1].PatientID = "4711", "4712"
+
+    series = only_series(written(tmp_path, slices))
+
+    assert Code.TWO_PATIENTS in {reason.code for reason in admit_headers(series).reasons}
 
 
 def test_the_phantoms_study_has_five_series() -> None:
@@ -160,6 +201,18 @@ def test_one_lost_slice_among_good_ones_is_said_and_not_passed_over(
     with pytest.raises(Refused, match="1 of 5 files") as refused:
         read_study([*files, tmp_path / name])
     assert refused.value.reason.code is Code.EMPTY
+
+
+def test_a_file_that_the_system_does_not_give_is_refused_as_unreadable(
+    tmp_path: Path, slices: list[FileDataset]
+) -> None:
+    files = written(tmp_path, slices)
+    (tmp_path / "IM9").symlink_to(tmp_path / "gone")
+
+    with pytest.raises(Refused) as refused:
+        read_study([*files, tmp_path / "IM9"])
+    assert refused.value.reason.code is Code.INPUT_UNREADABLE
+    assert "IM9" not in refused.value.reason.sentence
 
 
 def test_a_folder_with_nothing_but_an_empty_file_is_refused_as_empty(tmp_path: Path) -> None:

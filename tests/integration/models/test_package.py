@@ -54,8 +54,24 @@ def test_a_missing_file_is_refused(copied: Path) -> None:
         ("low_hu = -30.0", "low_hu = -30.0\nlow = 1"),
         ('name = "hu_window"', 'name = "clahe"'),
         ("[files]", "[files"),
+        ("fields = [[160, 192, 160]", "fields = [[160, 192, 150]"),
+        ("intended_age_days = [548, 913]", "intended_age_days = [913, 548]"),
+        ("csf_code = 22", "csf_code = 2"),
+        ('name = "brainstem"', 'name = "pons"'),
+        ('pair = "parietal"', 'pair = "frontal"'),
     ],
-    ids=["schema", "enumeration", "unknown key", "unknown preprocessing", "no TOML"],
+    ids=[
+        "schema",
+        "enumeration",
+        "unknown key",
+        "unknown preprocessing",
+        "no TOML",
+        "field of a wrong size",
+        "ages backwards",
+        "a code twice",
+        "a region without a place",
+        "a side without its twin",
+    ],
 )
 def test_a_malformed_description_is_refused(copied: Path, old: str, new: str) -> None:
     text = (copied / "package.toml").read_text()
@@ -64,6 +80,14 @@ def test_a_malformed_description_is_refused(copied: Path, old: str, new: str) ->
     with pytest.raises(Unavailable) as refusal:
         load(copied)
     assert refusal.value.reason.code is Code.PACKAGE_INVALID
+
+
+def test_a_file_without_a_digest_is_refused(copied: Path) -> None:
+    path = copied / "package.toml"
+    lines = [line for line in path.read_text().splitlines() if not line.startswith('"model.onnx"')]
+    path.write_text("\n".join(lines))
+    with pytest.raises(Unavailable, match="model.onnx"):
+        load(copied)
 
 
 def test_the_packages_digest_changes_with_its_description(copied: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.torch
+# The imports below need it, so this comes before any marker; conftest lets no skip pass in CI.
 torch = pytest.importorskip("torch", reason="torch is not installed (extra `train`)")
 
 from models.evaluation import HELD_OUT  # noqa: E402
@@ -22,6 +22,8 @@ from models.training.train import (  # noqa: E402
     train,
 )
 from tests.regions import REGIONS  # noqa: E402
+
+pytestmark = pytest.mark.torch
 
 TINY = """
 protocol = "xi2025-matched"
@@ -129,6 +131,7 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
     train(first, tmp_path, save_every=1)
     resumed = Run.resume(tmp_path / "checkpoint.pt", torch.device("cpu"), TINY)
     assert resumed.iteration == 3
+    assert resumed.changed_at == [3]
     before = resumed.network.output.weight.clone()
     train(resumed, tmp_path)
     assert resumed.iteration == 6
@@ -148,6 +151,11 @@ def test_the_shipped_configuration_holds_out_what_it_is_evaluated_on() -> None:
     config = TrainingConfig.parse(config_text("stem16"))
     assert set(config.heads).isdisjoint(HELD_OUT)
     assert set(config.heads) <= set(heads.names())
+
+
+def test_a_field_that_the_network_cannot_halve_is_refused() -> None:
+    with pytest.raises(ValueError, match="multiples of 32"):
+        TrainingConfig.parse(TINY.replace("[64, 64, 64]", "[64, 64, 80]"))
 
 
 def test_folding_leaves_no_batchnorm_and_changes_no_logit() -> None:

@@ -74,6 +74,30 @@ def test_exit_code_and_files_follow_the_outcome(run, tmp_path, outcome, code, na
     assert ({path.name for path in out.iterdir()} if out.exists() else None) == names
 
 
+@pytest.mark.parametrize(
+    ("outcome", "names"),
+    [(withheld, {"report.dcm", "report.json"}), (rejected, set()), (refused, set())],
+)
+def test_a_used_folder_holds_nothing_of_the_run_before(run, tmp_path, outcome, names) -> None:
+    run(succeeded)
+    (tmp_path / "out" / "notes.txt").write_text("not ours")
+
+    run(outcome)
+
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names | {"notes.txt"}
+
+
+@pytest.mark.parametrize("command", [["analyse"], ["demo", "--series"]])
+def test_an_input_that_would_be_removed_is_refused(run, capsys, tmp_path, command) -> None:
+    run(succeeded)
+    labels = tmp_path / "out" / "labels.nii.gz"
+    labels.write_bytes(b"an input")
+
+    assert cli.run([*command, str(labels), "--out", str(tmp_path / "out")]) == 3
+    assert "output.unwritable" in capsys.readouterr().err
+    assert labels.read_bytes() == b"an input"
+
+
 def test_the_first_line_says_what_this_is_not(run, capsys) -> None:
     run(succeeded)
 

@@ -50,7 +50,8 @@ def test_a_refused_input_leaves_no_trace(tmp_path: Path) -> None:
     assert names(tmp_path) == set()
 
 
-def test_a_refused_input_leaves_an_earlier_result_as_it_was(tmp_path: Path) -> None:
+def test_a_refused_input_leaves_nothing_of_an_earlier_run(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("not ours")
     with output_folder(tmp_path) as folder:
         folder.write(FILES)
 
@@ -61,7 +62,46 @@ def test_a_refused_input_leaves_an_earlier_result_as_it_was(tmp_path: Path) -> N
     with pytest.raises(Refused):
         analyse()
 
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == FILES
+    assert names(tmp_path) == {"notes.txt"}
+
+
+def test_an_earlier_result_is_gone_before_the_work_begins(tmp_path: Path) -> None:
+    with output_folder(tmp_path) as folder:
+        folder.write(FILES)
+
+    with output_folder(tmp_path):
+        assert not names(tmp_path) & set(RESULT_NAMES)
+
+
+def test_an_earlier_result_that_cannot_be_removed_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "report.dcm").mkdir()
+
+    with pytest.raises(Refused, match=r"output\.unwritable"), output_folder(tmp_path):
+        pytest.fail("the work was begun")
+
+    assert names(tmp_path) == {"report.dcm"}
+
+
+@pytest.mark.parametrize("reading", [".", "labels.nii.gz", "../out/labels.nii.gz"])
+def test_what_is_to_be_read_is_never_removed(tmp_path: Path, reading: str) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "labels.nii.gz").write_bytes(b"an input")
+
+    with pytest.raises(Refused) as refused, output_folder(out, reading=out / reading):
+        pytest.fail("the work was begun")
+
+    assert refused.value.reason.code is Code.OUTPUT_UNWRITABLE
+    assert (out / "labels.nii.gz").read_bytes() == b"an input"
+
+
+def test_an_input_beside_the_results_may_be_read(tmp_path: Path) -> None:
+    (tmp_path / "scan.nii.gz").write_bytes(b"an input")
+
+    with output_folder(tmp_path, reading=tmp_path / "scan.nii.gz") as folder:
+        folder.write(FILES)
+
+    assert names(tmp_path) == {"scan.nii.gz", *RESULT_NAMES}
 
 
 def test_a_withheld_result_takes_the_numbers_of_an_earlier_run_away(tmp_path: Path) -> None:
@@ -96,6 +136,43 @@ def test_a_full_disk_leaves_nothing_half_written(
         write()
 
     assert names(tmp_path) == set()
+
+
+@pytest.mark.parametrize("moved", range(len(RESULT_NAMES)))
+def test_a_disk_that_goes_away_between_two_files_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved: int
+) -> None:
+    seen: list[set[str]] = []
+    replace = Path.replace
+
+    def fails(source: Path, target: Path) -> Path:
+        seen.append(names(tmp_path) & set(RESULT_NAMES))
+        if len(seen) > moved:
+            raise OSError(5, "Input/output error")
+        return replace(source, target)
+
+    monkeypatch.setattr(Path, "replace", fails)
+
+    def write() -> None:
+        with output_folder(tmp_path) as folder:
+            folder.write(FILES)
+
+    with pytest.raises(Refused, match="Input/output error"):
+        write()
+
+    assert len(seen[-1]) == moved
+    assert names(tmp_path) == set()
+
+
+def test_the_analysis_object_comes_last_so_that_its_presence_says_complete(
+    tmp_path: Path,
+) -> None:
+    backwards = dict(reversed(FILES.items()))
+
+    with output_folder(tmp_path) as folder:
+        written = folder.write(backwards)
+
+    assert written[-1].name == "report.json"
 
 
 def test_files_are_as_open_as_the_callers_umask_says(tmp_path: Path) -> None:

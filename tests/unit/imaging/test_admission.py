@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom.dataset import Dataset
 from pydicom.uid import (
     EnhancedCTImageStorage,
     JPEGBaseline8Bit,
@@ -45,6 +46,9 @@ class Case:
     says: str = ""
 
 
+AGENT = Dataset()
+AGENT.CodeMeaning = "CANARY"
+
 CASES = (
     Case("uid_invalid", REJECTED, {"at": {7: {"SOPInstanceUID": "../../etc/passwd"}}}, "1 of 160"),
     Case("uid_invalid", REJECTED, {"SeriesInstanceUID": "1." + "2" * 63}, "160 of 160"),
@@ -52,6 +56,8 @@ CASES = (
     Case("uid_invalid", REJECTED, {"SOPInstanceUID": ABSENT}),
     Case("two_patients", REJECTED, {"at": {9: {"PatientID": "CANARY-4712"}}}, "2 different"),
     Case("two_patients", REJECTED, {"at": {9: {"PatientBirthDate": "20220316"}}}),
+    Case("two_patients", REJECTED, {"at": {9: {"PatientSex": "F"}}}, "2 different sexes"),
+    Case("uid_duplicate", REJECTED, {"at": {9: {"SOPInstanceUID": "2.25.1.1"}}}, "2 slices"),
     Case("not_ct", REJECTED, {"Modality": "MR"}, "160 of 160"),
     # The phantom's exam summary: Modality says CT, and the class does not.
     Case("not_ct", REJECTED, {"SOPClassUID": SecondaryCaptureImageStorage}),
@@ -89,6 +95,13 @@ CASES = (
     Case("kernel", ACCEPTED, {"ConvolutionKernel": "XYZZY"}),
     Case("kernel", ACCEPTED, {"ConvolutionKernel": ABSENT}),
     Case("contrast", LIMITED, {"ContrastBolusAgent": "OMNIPAQUE"}),
+    Case("contrast", LIMITED, {"ContrastBolusVolume": 40}, "160 of 160"),
+    Case("contrast", LIMITED, {"at": {7: {"ContrastBolusRoute": "IV"}}}, "1 of 160"),
+    Case("contrast", LIMITED, {"ContrastBolusStartTime": "101502"}),
+    Case("contrast", LIMITED, {"ContrastBolusTotalDose": b"12.5"}),
+    Case("contrast", LIMITED, {"ContrastBolusIngredientConcentration": 300}),
+    Case("contrast", LIMITED, {"ContrastBolusAgentSequence": [AGENT]}),
+    Case("contrast", LIMITED, {"ContrastBolusAgentSequence": b"\xfe\xff\x00\xe0\0\0\0\0"}),
     Case("geometry_missing", REJECTED, {"at": {4: {"ImagePositionPatient": ""}}}, "1 of 160"),
     Case("geometry_missing", REJECTED, {"at": {4: {"ImagePositionPatient": [0.0, 1.0]}}}),
     Case("geometry_missing", REJECTED, {"PixelSpacing": ["0.5", "NaN"]}, "PixelSpacing"),
@@ -118,6 +131,25 @@ CASES = (
     ),
     Case("coverage", REJECTED, {"slices": 79}, "79 mm"),
     Case("coverage", REJECTED, {"Rows": 198}, "99 mm wide"),
+    Case("oversize", REJECTED, {"PixelSpacing": [0.7, 0.7], "Columns": 1024}, "717 mm"),
+    Case(
+        "oversize",
+        REJECTED,
+        {"slices": 1602, "step_mm": 1.25, "SliceThickness": 1.25},
+        "over 2001 mm",
+    ),
+    Case(
+        "spacing_inplane",
+        REJECTED,
+        {"PixelSpacing": [4.3, 4.3], "Rows": 64, "Columns": 64},
+        "4.300 x 4.300",
+    ),
+    Case(
+        "spacing_inplane",
+        REJECTED,
+        {"PixelSpacing": [0.05, 0.05], "Rows": 2048, "Columns": 2048},
+        "0.050 x 0.050",
+    ),
     Case("spacing_inplane", LIMITED, {"PixelSpacing": [0.5, 0.52]}, "0.500 x 0.520"),
     Case("spacing_inplane", LIMITED, {"PixelSpacing": [1.3, 1.3], "Rows": 256, "Columns": 256}),
     Case("slices_missing", LIMITED, {"offsets_mm": [x for x in range(160) if x != 70]}, "1 of 160"),
@@ -280,8 +312,41 @@ def test_a_missing_slice_is_not_told_again_as_a_gap_beside_it() -> None:
     assert _codes(admit_headers(made)) == [Code.SLICES_MISSING]
 
 
-def test_an_agent_named_none_is_no_contrast_medium() -> None:
-    assert admit_headers(series(ContrastBolusAgent="None")).findings == ()
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ContrastBolusAgent": "None", "ContrastBolusRoute": "NO"},
+        {"ContrastBolusVolume": "0.0", "ContrastBolusTotalDose": b"0 "},
+        {"ContrastBolusStartTime": "000000.000", "ContrastBolusIngredientConcentration": ""},
+        {"ContrastBolusAgentSequence": []},
+        {"ContrastBolusAgentSequence": b""},
+    ],
+)
+def test_attributes_that_name_none_are_no_contrast_medium(changes: dict) -> None:
+    assert admit_headers(series(**changes)).findings == ()
+
+
+def test_a_sex_that_some_instances_leave_out_is_no_second_patient() -> None:
+    made = series(at={3: {"PatientSex": ""}, 4: {"PatientSex": ABSENT}})
+
+    assert Code.TWO_PATIENTS not in _codes(admit_headers(made))
+
+
+def test_a_copy_of_an_instance_at_its_position_is_no_second_slice_of_its_uid() -> None:
+    copied = {"at": {150: {"SOPInstanceUID": "2.25.1.150"}}, "offsets_mm": [*range(150), 149]}
+
+    same = admit_headers(series(stored=[b"same"] * 151, **copied))
+    assert [finding.rule for finding in same.findings] == ["position_duplicate"]
+    assert same.decision is ACCEPTED
+    # With other pixels under the same UID neither can be trusted.
+    assert _codes(admit_headers(series(**copied))) == [Code.POSITION_DUPLICATE]
+
+
+def test_a_stack_sheared_over_metres_is_oversize_however_thin_it_is() -> None:
+    affine = _grid(160, 1.0).affine_lps_mm.copy()
+    affine[1, 0] = 13.0
+
+    assert Code.OVERSIZE in _codes(admit_image_geometry(Geometry((160, 512, 512), affine)))
 
 
 @settings(deadline=None, max_examples=30)
@@ -320,6 +385,9 @@ READ = [
     "ImagePositionPatient",
     "NumberOfFrames",
     "ContrastBolusAgent",
+    "ContrastBolusAgentSequence",
+    "ContrastBolusVolume",
+    "PatientSex",
     "LossyImageCompression",
     "PixelPaddingValue",
 ]
@@ -345,7 +413,7 @@ def test_an_image_without_headers_is_judged_by_its_grid() -> None:
     assert admit_image_geometry(_grid(160, 1.0)).findings == ()
     assert _codes(admit_image_geometry(_grid(60, 1.0))) == [Code.COVERAGE]
     assert _codes(admit_image_geometry(_grid(60, 3.0))) == [Code.SLICE_THICKNESS]
-    assert _codes(admit_image_geometry(_grid(160, 1.0, 1.5))) == [Code.SPACING_INPLANE]
+    assert _codes(admit_image_geometry(_grid(160, 1.0, 1.3))) == [Code.SPACING_INPLANE]
 
 
 def test_an_image_of_one_plane_without_headers_is_too_short() -> None:

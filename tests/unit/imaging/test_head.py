@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fontanelle.errors import Code, Reason
+from fontanelle.errors import Code, Refused
 from fontanelle.imaging.head import Head, find_head
 from tests.analytic_head import AnalyticHead, axial, image_of, sheared
 
@@ -12,9 +12,7 @@ SPACING_MM = 3.0
 
 
 def found(head: AnalyticHead, shape: tuple[int, int, int] = FIELD, top_mm: float = 0.0) -> Head:
-    result = find_head(image_of(head, axial(shape, SPACING_MM, top_mm=top_mm)))
-    assert isinstance(result, Head), result
-    return result
+    return find_head(image_of(head, axial(shape, SPACING_MM, top_mm=top_mm)))
 
 
 def assert_box_fits(result: Head, head: AnalyticHead, tolerance_mm: float = 8.0) -> None:
@@ -45,41 +43,46 @@ def test_in_a_long_field_with_shoulders_the_head_is_found_and_not_the_trunk() ->
 def test_a_thin_infant_vault_encloses_a_brain() -> None:
     head = AnalyticHead(bone_mm=2.2)
     grid = axial((90, 110, 110), 2.0)
-    result = find_head(image_of(head, grid))
-    assert isinstance(result, Head)
-    assert_box_fits(result, head)
+    assert_box_fits(find_head(image_of(head, grid)), head)
 
 
 def test_a_head_cut_at_the_vertex_is_still_a_head() -> None:
     head = AnalyticHead()
     cut = found(head, shape=(40, 80, 80), top_mm=-15.0)
     assert cut.high_lps_mm[2] < 50.0
-    assert cut.enclosure < found(head).enclosure
+    assert cut.inside_ml < found(head).inside_ml
 
 
 def test_a_tilted_stack_shows_the_same_head() -> None:
     head = AnalyticHead()
-    result = find_head(image_of(head, sheared((80, 90, 80), 2.5, 18.5)))
-    assert isinstance(result, Head)
-    assert_box_fits(result, head)
+    assert_box_fits(find_head(image_of(head, sheared((80, 90, 80), 2.5, 18.5))), head)
 
 
-@pytest.mark.parametrize(
-    ("inside_hu", "what"), [(-1000.0, "air"), (0.0, "water"), (120.0, "dense plastic")]
-)
-def test_a_skull_without_brain_inside_holds_no_brain(inside_hu: float, what: str) -> None:
-    result = find_head(image_of(AnalyticHead(inside_hu=inside_hu), axial(FIELD, SPACING_MM)))
-    assert isinstance(result, Reason), what
-    assert result.code is Code.NO_BRAIN
+def refused(head: AnalyticHead, shape: tuple[int, int, int] = FIELD) -> Refused:
+    with pytest.raises(Refused) as refusal:
+        find_head(image_of(head, axial(shape, SPACING_MM)))
+    return refusal.value
+
+
+@pytest.mark.parametrize("inside_hu", [-1000.0, 0.0, 120.0], ids=["air", "water", "dense plastic"])
+def test_a_skull_without_brain_inside_holds_no_brain(inside_hu: float) -> None:
+    assert refused(AnalyticHead(inside_hu=inside_hu)).reason.code is Code.NO_BRAIN
 
 
 def test_brain_density_without_a_skull_is_no_brain() -> None:
-    image = image_of(AnalyticHead(bone_mm=0.0), axial(FIELD, SPACING_MM))
-    assert isinstance(find_head(image), Reason)
+    assert refused(AnalyticHead(bone_mm=0.0)).reason.code is Code.NO_BRAIN
 
 
 def test_what_is_smaller_than_a_newborns_brain_is_none() -> None:
-    small = AnalyticHead(semi_axes_mm=(30, 30, 30))
-    result = find_head(image_of(small, axial(FIELD, SPACING_MM)))
-    assert isinstance(result, Reason)
-    assert "250" in result.sentence
+    found = refused(AnalyticHead(semi_axes_mm=(30, 30, 30)))
+    assert found.reason.code is Code.NO_BRAIN
+    assert "250" in found.reason.sentence
+
+
+def test_a_few_slices_through_a_brain_are_a_cut_brain_and_not_none() -> None:
+    assert refused(AnalyticHead(), shape=(16, 80, 80)).reason.code is Code.BRAIN_CUT
+
+
+def test_a_few_slices_through_an_empty_skull_are_no_cut_brain() -> None:
+    found = refused(AnalyticHead(inside_hu=-1000.0), shape=(16, 80, 80))
+    assert found.reason.code is Code.NO_BRAIN

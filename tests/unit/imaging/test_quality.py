@@ -1,7 +1,5 @@
 """Quality checks: each one trips alone, and a sound head passes all."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -15,7 +13,7 @@ from tests.analytic_head import axial, places
 from tests.regions import REGIONS
 
 SCALE = 1.25
-GRID = axial((70, 80, 70), 2.0 * SCALE)
+GRID = axial((90, 90, 70), 2.0 * SCALE)
 # Centre (L, P, S) and radius of a ball for each region of a made-up head; in SCALE mm.
 BALLS = {
     "left_frontal": ((28, -38, 20), 30),
@@ -51,7 +49,7 @@ def placement() -> Placement:
 
 def checks(labels: LabelArray, inside_ml: float | None = None) -> dict[str, QualityCheck]:
     volumes = measure(labels, REGIONS)
-    head = Head((-65, -75, -60), (65, 75, 60), inside_ml or volumes.intracranial_ml, 1.0)
+    head = Head((-65, -75, -60), (65, 75, 60), inside_ml or volumes.intracranial_ml)
     found = assess(labels, labels, head, volumes, region_set=REGIONS, placement=placement())
     return {check.check: check for check in found}
 
@@ -136,7 +134,7 @@ def test_a_total_no_human_has_is_implausible() -> None:
 
 def test_brain_on_a_face_of_the_field_means_that_it_was_cut() -> None:
     labels = labelled()
-    top = 50
+    top = 60
     part = Geometry((top, *GRID.shape[1:]), GRID.affine_lps_mm)
     found = failed(LabelArray(labels.codes[:top].copy(), part))
     assert found["brain_whole"] is Code.QUALITY_BRAIN_CUT
@@ -146,4 +144,13 @@ def test_every_check_carries_a_number_and_a_sentence() -> None:
     for check in checks(labelled()).values():
         assert check.value is not None
         assert check.sentence.endswith(".")
-        assert replace(check, grade=Grade.REMARK).reason is None
+
+
+def test_what_is_within_the_limits_but_unusual_is_noted() -> None:
+    labels = labelled()
+    codes = labels.codes.copy()
+    part = (codes == REGIONS["left_occipital"].code) & (scaled_places()[..., 2] > 0)
+    codes[part] = 0
+    sides = checks(LabelArray(codes, GRID))["sides_alike"]
+    assert sides.grade is Grade.REMARK
+    assert sides.reason is None

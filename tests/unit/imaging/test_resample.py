@@ -53,7 +53,41 @@ def test_the_direction_in_which_voxels_are_counted_does_not_matter(flip: tuple[i
 def test_uneven_planes_become_a_grid_without_moving_anything() -> None:
     planes = uneven([0.0, 4.0, 8.0, 9.1, 16.0, 23.0], tilt_mm_per_mm=0.3)
     voxels, geometry = regular(ramp_image(planes))
-    np.testing.assert_allclose(voxels, ramp(places(geometry)), atol=2e-3)
+    heights_mm = places(geometry)[:, 0, 0, 2]
+    between = (heights_mm >= 0.0) & (heights_mm <= 23.0)
+    np.testing.assert_allclose(voxels[between], ramp(places(geometry))[between], atol=2e-3)
+
+
+@given(
+    steps_mm=st.lists(st.floats(0.6, 8.0), min_size=2, max_size=8),
+    tilt_mm_per_mm=st.floats(-0.5, 0.5),
+)
+def test_uneven_planes_fill_the_slab_of_their_widths(
+    steps_mm: list[float], tilt_mm_per_mm: float
+) -> None:
+    offsets_mm = np.concatenate(([0.0], np.cumsum(steps_mm))).tolist()
+    planes = uneven(offsets_mm, tilt_mm_per_mm)
+    hu = np.full(planes.shape, 40, np.int16)
+
+    voxels, geometry = regular(Image(hu, planes))
+
+    # By hand: half of the first step below the first plane, half of the last one above the last.
+    slab_mm = steps_mm[0] / 2 + sum(steps_mm) + steps_mm[-1] / 2
+    step_mm = float(geometry.slice_vector @ geometry.normal_lps)
+    assert step_mm * geometry.shape[0] == pytest.approx(slab_mm)
+    assert step_mm <= 1.0
+    first_mm = geometry.affine_lps_mm[2, 3]
+    assert first_mm - step_mm / 2 == pytest.approx(-steps_mm[0] / 2, abs=1e-6)
+    np.testing.assert_allclose(voxels, 40, rtol=1e-6)
+
+
+def test_the_outermost_planes_of_an_uneven_stack_are_tissue_over_their_whole_width() -> None:
+    # Planes at -9 and 12.6 mm stand for 2 mm below and 2.8 mm above themselves.
+    planes = uneven([-9, -5, -1, 0.2, 7, 12.6])
+    image = Image(np.full(planes.shape, 40, np.int16), planes)
+    for height_mm, hu in ((12.6, 40), (15.3, 40), (15.5, -1024), (-10.9, 40), (-11.1, -1024)):
+        at = axial((1, 1, 1), 1.0, top_mm=height_mm)
+        assert sampled(image, at, -1024.0).item() == hu, height_mm
 
 
 def test_outside_the_scan_the_value_is_the_one_asked_for() -> None:

@@ -20,7 +20,7 @@ from tests.unit.norms.cases import (
     region,
 )
 
-THICK = Reason(Code.NOT_COVERED, "Slices of 5.0 mm are thicker than the reference's 2.5 mm.")
+THICK = Reason(Code.SLICE_THICKNESS, "Slices of 5.00 mm; a comparison needs 2.5 mm.")
 
 
 def reason(code: Code) -> Reason:
@@ -40,8 +40,12 @@ NOT_TO_BE_COMPARED = [
     (Child(None, Sex.MALE, (reason(Code.AGE_IMPRECISE),)), {}, Code.AGE_IMPRECISE),
     (Child(700, None), {}, Code.SEX_UNKNOWN),
     (Child(700, None, (reason(Code.SEX_UNKNOWN),)), {}, Code.SEX_UNKNOWN),
-    (BOY, {"obstacles": (THICK,)}, Code.NOT_COVERED),
-    (BOY, {"obstacles": (reason(Code.QUALITY_FAILED),)}, Code.QUALITY_FAILED),
+    (BOY, {"obstacles": (THICK,)}, Code.SLICE_THICKNESS),
+    (BOY, {"obstacles": (THICK,), "slice_thickness_mm": 5.0}, Code.SLICE_THICKNESS),
+    (BOY, {"obstacles": (reason(Code.CONTRAST),), "contrast": True}, Code.CONTRAST),
+    (BOY, {"slice_thickness_mm": 2.51}, Code.NOT_COVERED),
+    (BOY, {"contrast": True}, Code.NOT_COVERED),
+    (BOY, {"modality": "MR"}, Code.NOT_COVERED),
     (BOY, {"protocol": "anatomical-lobes"}, Code.PROTOCOL_OTHER),
 ]
 
@@ -89,7 +93,7 @@ def test_all_obstacles_are_named_not_only_the_first() -> None:
     comparison = compare(BOYS_VOLUMES_ML, Child(2000, None), XI, elsewhere)
 
     assert [found.code for found in comparison.reasons] == [
-        Code.NOT_COVERED,
+        Code.SLICE_THICKNESS,
         Code.PROTOCOL_OTHER,
         Code.AGE_OUT_OF_RANGE,
         Code.SEX_UNKNOWN,
@@ -102,6 +106,39 @@ def test_a_reference_of_boys_says_nothing_of_a_girl() -> None:
     comparison = compare(BOYS_VOLUMES_ML, GIRL, of_boys, UNCALIBRATED)
 
     assert [found.code for found in comparison.reasons] == [Code.NOT_COVERED]
+
+
+@pytest.mark.parametrize(
+    ("validity", "scan", "is_covered"),
+    [
+        ({}, {"slice_thickness_mm": 2.5, "contrast": False, "modality": "CT"}, True),
+        ({"slice_thickness_max_mm": 1.0}, {"slice_thickness_mm": 0.625}, True),
+        ({"slice_thickness_max_mm": 1.0}, {"slice_thickness_mm": 1.25}, False),
+        ({"slice_thickness_max_mm": 1.0}, {}, True),
+        ({"slice_thickness_max_mm": 6.0}, {"slice_thickness_mm": 5.0}, True),
+        ({"contrast": True}, {"contrast": True}, True),
+        ({"contrast": True}, {"contrast": False}, False),
+        ({"contrast": True}, {}, True),
+        ({"modality": "MR"}, {"modality": "MR"}, True),
+        ({"modality": "MR"}, {"modality": "CT"}, False),
+    ],
+)
+def test_which_scans_are_covered_is_the_references_word(validity, scan, is_covered) -> None:
+    other = replace(XI, validity=replace(XI.validity, **validity))
+
+    comparison = compare(BOYS_VOLUMES_ML, BOY, other, replace(UNCALIBRATED, **scan))
+
+    expected = Code.SITE_UNCALIBRATED if is_covered else Code.NOT_COVERED
+    assert [found.code for found in comparison.reasons] == [expected]
+
+
+def test_a_scan_that_is_not_covered_says_by_how_much() -> None:
+    scan = replace(UNCALIBRATED, slice_thickness_mm=5.0, contrast=True)
+
+    assert [found.sentence for found in compare(BOYS_VOLUMES_ML, BOY, XI, scan).reasons] == [
+        "Slices of 5.00 mm; the reference xi2025 covers at most 2.5 mm.",
+        "The reference xi2025 covers scans without contrast only.",
+    ]
 
 
 def test_a_reference_of_one_package_refuses_every_other() -> None:

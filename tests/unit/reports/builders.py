@@ -341,6 +341,29 @@ def _compared(
     )
 
 
+CUT = Reason(Code.QUALITY_BRAIN_CUT, "7.7 cm2 of the intracranial space lie on a face.")
+TOTAL = Reason(Code.QUALITY_TOTAL, "4321 mL were segmented where bone encloses 1234 mL.")
+PLACE = Reason(Code.QUALITY_PLACE, "Cerebellum lies 67 mm from its place.")
+THICK = Reason(Code.SLICE_THICKNESS, "The slices are 5.0 mm thick.")
+MEASURED = ("7.7", "4321", "1234", "3.5016", "3.50", "1.77", "1.7654", "67.89", "67 mm")
+"""What only the checks of `withheld` say, in sentences and as values."""
+
+
+def withheld() -> Result:
+    """Return a result that failed some checks and passed others, with all that was measured."""
+    return case(
+        fitness=Fitness.WITHHELD,
+        quality=(
+            QualityCheck("brain_whole", Grade.FAIL, 7.7, CUT.sentence, CUT),
+            QualityCheck("total_plausible", Grade.FAIL, 3.5016, TOTAL.sentence, TOTAL),
+            QualityCheck("sides_alike", Grade.PASS, 1.7654, "They differ by a factor of 1.77."),
+            QualityCheck("regions_in_place", Grade.REMARK, 67.89, PLACE.sentence),
+        ),
+        reasons=(CUT, TOTAL, THICK),
+        remarks=(PLACE,),
+    ).result
+
+
 def result(labels: LabelArray, **changes: object) -> Result:
     """Return the result of measuring the label array; `changes` replace its fields."""
     fields: dict[str, object] = {

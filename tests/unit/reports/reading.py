@@ -6,6 +6,9 @@ from io import BytesIO
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset, dcmread, dcmwrite
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 
 
 def written(target: Dataset) -> bytes:
@@ -30,6 +33,13 @@ def in_file(source: Dataset, character_set: object, patient: str) -> Dataset:
     file = BytesIO()
     dcmwrite(file, source, enforce_file_format=True)
     return dcmread(BytesIO(file.getvalue()))
+
+
+def put_raw(source: Dataset, keyword: str, value: bytes) -> None:
+    """Put a value into a header as it lies in a file: nobody has converted or judged it."""
+    tag = tag_for_keyword(keyword)
+    assert tag is not None
+    source[tag] = RawDataElement(Tag(tag), dictionary_VR(tag), len(value), value, 0, False, True)
 
 
 def frames(target: Dataset) -> NDArray[np.uint8]:

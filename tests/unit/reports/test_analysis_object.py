@@ -9,10 +9,10 @@ import pytest
 from fontanelle.errors import Code, Reason
 from fontanelle.imaging.patient import NOBODY
 from fontanelle.imaging.quality import Grade, QualityCheck
+from fontanelle.imaging.selection import Decision
 from fontanelle.imaging.volumes import Volumes
 from fontanelle.reports.analysis_object import (
     RenderedObject,
-    SeriesDecision,
     analysis_object,
     to_json,
 )
@@ -131,11 +131,21 @@ def test_a_withheld_or_rejected_result_has_no_numbers(result) -> None:
     assert found["reasons"]
 
 
+def test_a_date_of_birth_that_is_not_said_may_have_been_a_placeholder_or_malformed() -> None:
+    placeholder = Reason(Code.AGE_PLACEHOLDER, "The birth date is a placeholder.")
+    patient = replace(full().patient, birth_date=None, age_days=None, reasons=(placeholder,))
+
+    found = json.loads(to_json(replace(full(), patient=patient)))
+
+    said = {entry["path"]: entry["sentence"] for entry in found["unknown"]}["patient.birth_date"]
+    assert "placeholder" in said and "malformed" in said
+
+
 def test_objects_and_decisions_are_listed() -> None:
     found = analysis_object(
         full(),
         [RenderedObject("segmentation", "1.2.3", "segmentation.dcm")],
-        [SeriesDecision("1.2.4", False, (Reason(Code.LOCALIZER, "It has 2 images."),))],
+        [Decision("1.2.4", False, (Reason(Code.LOCALIZER, "It has 2 images."),))],
     )
 
     assert found["objects"] == [

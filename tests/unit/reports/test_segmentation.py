@@ -10,10 +10,11 @@ import pytest
 from pydicom import Dataset
 
 from fontanelle.imaging.geometry import LabelArray
+from fontanelle.reports.result import Fitness
 from fontanelle.reports.segmentation import render_segmentation
 from fontanelle.uids import NAMESPACE
 from tests.unit.reports.builders import REGION_SET, STANCES, Case, case
-from tests.unit.reports.reading import by_position, centroid_lps_mm, reread, written
+from tests.unit.reports.reading import by_position, centroid_lps_mm, put_raw, reread, written
 
 every_stance = pytest.mark.parametrize("stance", [stance.name for stance in STANCES])
 
@@ -183,11 +184,28 @@ def test_a_withheld_result_sends_no_labels() -> None:
         render_segmentation(replace(of.result, volumes=None), of.labels, of.sources)
 
 
+def test_a_withheld_result_sends_no_labels_even_where_it_still_holds_volumes() -> None:
+    of = case(fitness=Fitness.WITHHELD)
+
+    with pytest.raises(ValueError, match="sends no labels"):
+        rendered(of)
+
+
 def test_labels_of_another_stack_are_refused() -> None:
     of = case()
 
     with pytest.raises(ValueError, match="23 planes of labels for 22 slices"):
         render_segmentation(of.result, of.labels, of.sources[:-1])
+
+
+@pytest.mark.parametrize("plane", [11, 0])
+def test_two_slices_under_one_uid_make_no_segmentation(plane: int) -> None:
+    of = case()
+    of.sources[10].SOPInstanceUID = of.sources[plane].SOPInstanceUID
+
+    # Planes 10 and 11 show the head, plane 0 lies below it.
+    with pytest.raises(ValueError, match="23 slices have 22 UIDs"):
+        rendered(of)
 
 
 def test_slices_of_different_thickness_each_say_their_own() -> None:
@@ -218,6 +236,42 @@ def test_a_tilted_stack_says_its_perpendicular_step_and_an_uneven_one_none() -> 
     # 6 mm of table travel under 18.5 degrees: 6 x cos(18.5 degrees) = 5.6899 mm
     assert measures("tilted").SpacingBetweenSlices == pytest.approx(5.6899, abs=1e-4)
     assert "SpacingBetweenSlices" not in measures("uneven")
+
+
+@pytest.mark.parametrize("thickness", [b"5,0 ", b"x ", b"5\\4 ", b"-5"])
+def test_a_thickness_that_is_no_number_counts_as_not_said(thickness: bytes) -> None:
+    of = case()
+    for source in of.sources:
+        put_raw(source, "SliceThickness", thickness)
+
+    seg = reread(rendered(of))
+
+    # The builder's slices are 6 mm apart.
+    measures = seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert measures.SliceThickness == pytest.approx(6.0)
+
+
+ODD = (b"5,0 ", b"x ", b"1\\2 ", b"\xff\xfe\\ ")
+
+
+@pytest.mark.parametrize("value", ODD)
+def test_a_frame_of_reference_and_a_body_part_that_are_none_are_not_repeated(value: bytes) -> None:
+    of = case()
+    for source in of.sources:
+        put_raw(source, "FrameOfReferenceUID", value)
+        put_raw(source, "BodyPartExamined", value)
+
+    seg = reread(rendered(of))
+
+    assert seg.FrameOfReferenceUID.startswith("2.25.")
+    assert "BodyPartExamined" not in seg
+
+
+def test_the_body_part_is_the_sources() -> None:
+    of = case()
+    of.sources[0].BodyPartExamined = "HEAD"
+
+    assert reread(rendered(of)).BodyPartExamined == "HEAD"
 
 
 def test_slices_without_thickness_or_frame_of_reference_are_still_segmented() -> None:

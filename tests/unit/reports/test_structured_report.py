@@ -187,15 +187,26 @@ def test_a_withheld_result_says_why_and_holds_no_number() -> None:
     measurements = named(report, "126010")[0]
     assert [item for item in items(measurements) if item.ValueType == "NUM"] == []
     assert named(report, "121191") == []
-    assert "The cerebellum lies 62 mm from its place. [quality.region_place]" in said(report)
+    assert "A region lies where it cannot lie. [quality.region_place]" in said(report)
     limits = [code(i, "ConceptCodeSequence") for i in named(measurements, "limitation")]
     assert limits == ["quality.region_place"]
 
 
 def test_the_first_word_is_that_this_is_no_medical_device() -> None:
     for report in (usual(), withheld(case())):
-        assert said(report).startswith("Research software, not a medical device.")
+        assert said(report).startswith("Research software, not a medical device;")
         assert (report.PreliminaryFlag, report.VerificationFlag) == ("PRELIMINARY", "UNVERIFIED")
+
+
+def test_remarks_are_said_like_reasons() -> None:
+    of = case()
+    remark = Reason(Code.RESAMPLED_LABELS, "The NIfTI labels lie on a regular grid.")
+
+    report = rendered(without(of, remarks=(remark,)))
+
+    assert "The NIfTI labels lie on a regular grid. [imaging.resampled_labels]" in said(report)
+    limits = {code(i, "ConceptCodeSequence") for i in named(report, "limitation")}
+    assert "imaging.resampled_labels" not in limits
 
 
 def test_no_number_leaves_without_its_provenance() -> None:

@@ -1,5 +1,9 @@
 """How a run of the command line ends: exit codes, and what is said on which stream."""
 
+from importlib import import_module
+from pathlib import Path
+
+import click
 import pytest
 
 from fontanelle.errors import FontanelleError
@@ -72,6 +76,17 @@ def test_help_names_every_command_and_what_this_is_not(capsys: pytest.CaptureFix
     assert "not a medical device" in out and "synthetic CT" in out
     for name, (_, text) in cli.COMMANDS.items():
         assert name in out and text.split(",")[0] in out
+
+
+def test_the_table_of_commands_and_the_changes_name_every_subcommand() -> None:
+    changes = (Path(__file__).parents[3] / "CHANGELOG.md").read_text(encoding="utf-8")
+    for name, (module, text) in list(cli.COMMANDS.items()):
+        if name == "end":
+            continue
+        said = import_module(module).command
+        inner = list(said.commands) if isinstance(said, click.Group) else []
+        assert [sub for sub in inner if sub not in text.lower()] == []
+        assert f"`fontanelle {name}{' ' if inner else ''}{'|'.join(inner)}" in changes
 
 
 @pytest.mark.parametrize("name", ["analyse", "demo", "models", "norms"])

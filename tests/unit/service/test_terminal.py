@@ -9,7 +9,7 @@ from fontanelle.imaging.patient import Patient
 from fontanelle.norms.comparison import ProtocolMatch
 from fontanelle.reports.result import Fitness, PackageUsed, Result, State
 from service import terminal
-from tests.unit.reports.builders import case, comparison
+from tests.unit.reports.builders import MEASURED, case, comparison, withheld
 
 
 @pytest.fixture(scope="module")
@@ -97,15 +97,13 @@ def test_no_child_is_printed_at_the_0th_or_100th_centile(centile: float, printed
 def test_a_withheld_result_shows_no_number_of_any_region(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    why = Reason(Code.QUALITY_PLACE, "The cerebellum lies 61 mm too far forward.")
-    withheld = case(
-        "axial", volumes=None, comparison=None, fitness=Fitness.WITHHELD, reasons=(why,)
-    ).result
+    out = shown(withheld(), capsys)
 
-    out = shown(withheld, capsys)
-
-    assert "withheld" in out and f"{why.code}: {why.sentence}" in out
+    assert "withheld" in out and "quality.total: The total volume is implausible." in out
+    assert "check total_plausible: fail" in out
     assert "mL" not in out and "frontal" not in out
+    for number in MEASURED:
+        assert number not in out, number
 
 
 def test_a_rejected_input_shows_its_reason_only(capsys: pytest.CaptureFixture[str]) -> None:
