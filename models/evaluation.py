@@ -17,11 +17,13 @@ from fontanelle.imaging.head import find_head
 from fontanelle.imaging.prepare import prepare
 from fontanelle.imaging.resample import restored
 from models.package import Package
-from models.phantom.head import Recipe, make
+from models.phantom.head import Recipe, Resize, make
 from models.phantom.scan import Field, View, grid, scan
 
 Segment = Callable[[NDArray[np.float32]], NDArray[np.uint8]]
 
+RESIZE_PERCENT = 25.0
+"""By how much a region is drawn smaller and larger."""
 HELD_OUT = ("toddler_12mo", "head_17", "head_20")
 """Label maps that no shipped configuration trains on."""
 
@@ -106,6 +108,47 @@ def _scores(
     return scores
 
 
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a package answers when one region of a head is drawn smaller and larger.
+
+    Attributes
+    ----------
+    drawn_percent, found_percent
+        Change of the region's parenchyma against the same head as it is: smaller, larger.
+    """
+
+    region: str
+    drawn_percent: tuple[float, float]
+    found_percent: tuple[float, float]
+
+
+def responses(package: Package, segment: Segment, head: str = HELD_OUT[0]) -> list[Response]:
+    """Draw each region of a held-out head smaller and larger, and measure it.
+
+    A network that pulls every child towards the mean answers less than what was drawn.
+    """
+    plain = _parenchyma_ml(package, segment, Recipe(label_map=head))
+    found = []
+    for region in package.region_set.regions:
+        changes = []
+        for percent in (-RESIZE_PERCENT, RESIZE_PERCENT):
+            recipe = Recipe(label_map=head, change=Resize(region.code, percent))
+            changed = _parenchyma_ml(package, segment, recipe)
+            changes.append(100 * (changed[:, region.code] / plain[:, region.code] - 1))
+        drawn, answered = np.transpose(changes).tolist()
+        found.append(Response(region.name, (drawn[0], drawn[1]), (answered[0], answered[1])))
+    return found
+
+
+def _parenchyma_ml(package: Package, segment: Segment, recipe: Recipe) -> NDArray[np.float64]:
+    """Return true and found volume of each code, shape (2, 256), mL."""
+    image, truth = scan(make(recipe), grid(View.AXIAL, Field(190, (224, 224), 1.0, 1.0)))
+    found = segmented(image, package, segment)
+    counts = [np.bincount(codes.ravel(), minlength=256) for codes in (truth.codes, found.codes)]
+    return np.array(counts) / 1000.0
+
+
 def segmented(image: Image, package: Package, segment: Segment) -> LabelArray:
     """Run an image through the serving functions.
 
@@ -137,6 +180,20 @@ def as_markdown(scores: list[RegionScore]) -> str:
     for region in dict.fromkeys(score.region for score in scores):
         rows = [score for score in scores if score.region == region]
         lines.append(f"| {region} | {_summary(rows)} |")
+    return "\n".join(lines) + "\n"
+
+
+def responses_as_markdown(found: list[Response]) -> str:
+    """Return one table: what was drawn, and what was found of it."""
+    lines = [
+        "| region | drawn smaller, % | found, % | drawn larger, % | found, % |",
+        "|---|---|---|---|---|",
+    ]
+    for one in found:
+        (less, more), (seen_less, seen_more) = one.drawn_percent, one.found_percent
+        lines.append(
+            f"| {one.region} | {less:+.1f} | {seen_less:+.1f} | {more:+.1f} | {seen_more:+.1f} |"
+        )
     return "\n".join(lines) + "\n"
 
 

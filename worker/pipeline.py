@@ -204,8 +204,16 @@ def _compare(volumes: Volumes, scan: Scan, admission: Admission, tools: Tools) -
         site_status=SiteStatus.NONE,
         obstacles=admission.obstacles,
         package_sha256=tools.package.sha256,
+        slice_thickness_mm=scan.stack.thickest_mm,
+        # A NIfTI file says neither.
+        modality="CT" if scan.instances else None,
+        contrast=_has(admission, Code.CONTRAST) if scan.instances else None,
     )
     return compare(volumes.by_region_ml, child, tools.reference, conditions)
+
+
+def _has(admission: Admission, code: Code) -> bool:
+    return any(reason.code is code for reason in admission.reasons)
 
 
 def _fitness(admission: Admission, comparison: Comparison | None) -> Fitness:

@@ -12,10 +12,11 @@ from fontanelle.imaging.admission import Admission, admit_image_geometry, admit_
 from fontanelle.imaging.attributes import name
 from fontanelle.imaging.decoding import decode
 from fontanelle.imaging.files import is_nifti
-from fontanelle.imaging.geometry import Grid, Image
+from fontanelle.imaging.geometry import Image
 from fontanelle.imaging.instance import Instance
 from fontanelle.imaging.patient import NOBODY, Patient, patient_of, with_given
 from fontanelle.imaging.rules.rule import Verdict
+from fontanelle.imaging.rules.stack import Stack, stack_of
 from fontanelle.imaging.selection import Decision, Selection, select
 from fontanelle.imaging.series import Series, read_study, sorted_instances
 from fontanelle.reports.result import Identity, ScanFacts
@@ -49,6 +50,8 @@ class Scan:
 
     Attributes
     ----------
+    stack
+        Where the slices lie, and how thick they are.
     instances
         Sources in slice order; empty for a NIfTI file.
     decisions
@@ -63,6 +66,7 @@ class Scan:
     patient: Patient
     identity: Identity
     admission: Admission
+    stack: Stack
     instances: tuple[Instance, ...]
     decisions: tuple[Decision, ...]
     sha256: str
@@ -71,7 +75,7 @@ class Scan:
     @property
     def facts(self) -> ScanFacts:
         """Geometry, for the report."""
-        return _facts(self.image.grid)
+        return _facts(self.stack)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,17 @@ def _nifti_scan(path: Path, question: Question) -> Scan | NoScan:
     admission = admit_image_geometry(image.grid) | admit_voxels(image)
     if admission.decision is Verdict.REJECTED:
         return NoScan(patient, identity, admission.reasons)
-    return Scan(image, patient, identity, admission, (), (), _digest(image), read.axes)
+    return Scan(
+        image=image,
+        patient=patient,
+        identity=identity,
+        admission=admission,
+        stack=Stack(image.grid),
+        instances=(),
+        decisions=(),
+        sha256=_digest(image),
+        file_axes=read.axes,
+    )
 
 
 def _dicom_scan(
@@ -124,8 +138,16 @@ def _dicom_scan(
     admission = by_headers | admit_voxels(image)
     if admission.decision is Verdict.REJECTED:
         return NoScan(patient, identity, admission.reasons, decisions)
-    instances = sorted_instances(series)
-    return Scan(image, patient, identity, admission, instances, decisions, _digest(image))
+    return Scan(
+        image=image,
+        patient=patient,
+        identity=identity,
+        admission=admission,
+        stack=stack_of(series),
+        instances=sorted_instances(series),
+        decisions=decisions,
+        sha256=_digest(image),
+    )
 
 
 def _none_chosen(
@@ -158,21 +180,13 @@ def _digest(image: Image) -> str:
     return digest.hexdigest()
 
 
-def _facts(grid: Grid) -> ScanFacts:
-    affine = grid.plane_affine(0)
-    area_mm2 = float(np.linalg.norm(np.cross(affine[:3, 1], affine[:3, 2])))
-    steps_mm = grid.plane_voxel_mm3 / area_mm2
-    slices, rows, columns = grid.shape
-    travel = grid.plane_affine(slices - 1)[:3, 3] - affine[:3, 3]
-    cosine = float(travel @ grid.normal_lps / np.linalg.norm(travel))
+def _facts(stack: Stack) -> ScanFacts:
+    slices, rows, columns = stack.grid.shape
     return ScanFacts(
         slices=slices,
         rows=rows,
         columns=columns,
-        pixel_spacing_mm=(
-            float(np.linalg.norm(affine[:3, 1])),
-            float(np.linalg.norm(affine[:3, 2])),
-        ),
-        slice_step_mm=(float(steps_mm.min()), float(steps_mm.max())),
-        tilt_deg=float(np.degrees(np.arccos(min(1.0, cosine)))),
+        pixel_spacing_mm=stack.spacing_mm,
+        slice_step_mm=(float(stack.steps_mm.min()), float(stack.steps_mm.max())),
+        tilt_deg=stack.tilt_deg,
     )

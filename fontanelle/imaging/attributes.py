@@ -9,9 +9,19 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
 from pydicom.charset import convert_encodings, decode_bytes
-from pydicom.dataelem import RawDataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
 from pydicom.valuerep import TEXT_VR_DELIMS
+
+
+def element(header: Dataset, keyword: str) -> DataElement | RawDataElement | None:
+    """Return an element as it lies in the file; None where it is absent or damaged."""
+    try:
+        return header.get_item(keyword)
+    except (NotImplementedError, BytesLengthException):
+        # pydicom converts some damaged elements here, and knows no VR for their bytes.
+        return None
 
 
 def texts(header: Dataset, keyword: str) -> tuple[str, ...]:
@@ -19,8 +29,8 @@ def texts(header: Dataset, keyword: str) -> tuple[str, ...]:
 
     For comparing and matching: text in another character set than ASCII is not decoded.
     """
-    element = header.get_item(keyword)
-    value = None if element is None else element.value
+    found = element(header, keyword)
+    value = None if found is None else found.value
     if isinstance(value, bytes):
         value = value.decode("latin-1").split("\\")
     if isinstance(value, str) or not isinstance(value, Sequence):
@@ -39,8 +49,8 @@ def name(header: Dataset, keyword: str) -> str:
 
     A character set that is unknown is read as Latin; pydicom warns of it, without the value.
     """
-    element = header.get_item(keyword)
-    value = None if element is None else element.value
+    found = element(header, keyword)
+    value = None if found is None else found.value
     if isinstance(value, bytes):
         encodings = convert_encodings(list(texts(header, "SpecificCharacterSet")) or None)
         value = decode_bytes(value, encodings, TEXT_VR_DELIMS)
@@ -51,8 +61,8 @@ def decimals(header: Dataset, keyword: str) -> tuple[float, ...]:
     """Return the finite numbers of a DS attribute; () where absent, empty or not numbers."""
     # The raw text is parsed here: pydicom would warn, with the value in the sentence, of a number
     # of more than 16 characters, which is common and harmless.
-    element = header.get_item(keyword)
-    value = None if element is None else element.value
+    found = element(header, keyword)
+    value = None if found is None else found.value
     if isinstance(value, bytes):
         parts: Sequence[object] = value.decode("ascii", "replace").strip(" \0").split("\\")
     elif isinstance(value, Sequence) and not isinstance(value, str):
@@ -68,10 +78,10 @@ def decimals(header: Dataset, keyword: str) -> tuple[float, ...]:
 
 def unsigned(header: Dataset, keyword: str) -> int | None:
     """Return the bit pattern of one US or SS value, 0..65535; None where there is none."""
-    element = header.get_item(keyword)
-    value = None if element is None else element.value
-    if isinstance(element, RawDataElement) and isinstance(value, bytes) and len(value) == 2:
-        return int.from_bytes(value, "little" if element.is_little_endian else "big")
+    found = element(header, keyword)
+    value = None if found is None else found.value
+    if isinstance(found, RawDataElement) and isinstance(value, bytes) and len(value) == 2:
+        return int.from_bytes(value, "little" if found.is_little_endian else "big")
     return value & 0xFFFF if isinstance(value, int) else None
 
 

@@ -23,6 +23,8 @@ from fontanelle.reports.notice import NOTICE
 LEFT, POSTERIOR, SUPERIOR = np.eye(3)
 """The axes of LPS."""
 PANEL_PX = 520
+BESIDE_MM = 10.0
+"""The sagittal plane lies beside the falx, where left and right share out the CSF."""
 MARGIN_PX = 16
 LEGEND_ROW_PX = 30
 SURROUND_MM = 22.0
@@ -41,18 +43,19 @@ CONVENTION = "The patient's right is on the left of the axial and coronal planes
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """One plane to be cut: its name, directions in LPS, and the letters at its borders."""
+    """One plane to be cut: name, directions in LPS, letters at its borders, way from the middle."""
 
     name: str
     across_lps: NDArray[np.float64]
     down_lps: NDArray[np.float64]
     letters: tuple[str, str, str, str]
+    aside_mm: NDArray[np.float64]
 
 
 VIEWS = (
-    View("Axial", LEFT, POSTERIOR, ("R", "L", "A", "P")),
-    View("Coronal", LEFT, -SUPERIOR, ("R", "L", "S", "I")),
-    View("Sagittal", POSTERIOR, -SUPERIOR, ("A", "P", "S", "I")),
+    View("Axial", LEFT, POSTERIOR, ("R", "L", "A", "P"), 0 * LEFT),
+    View("Coronal", LEFT, -SUPERIOR, ("R", "L", "S", "I"), 0 * LEFT),
+    View("Sagittal, left", POSTERIOR, -SUPERIOR, ("A", "P", "S", "I"), BESIDE_MM * LEFT),
 )
 """Letters: left, right, upper, lower border. Axial is seen from the feet."""
 
@@ -83,7 +86,7 @@ def render_overlay(image: Image, labels: LabelArray, region_set: RegionSet) -> b
     table = _display_table(region_set)
     panels = []
     for view in VIEWS:
-        points = _plane(centre, view, mm_per_px)
+        points = _plane(centre + view.aside_mm, view, mm_per_px)
         index = indices(image.grid, points)
         grey = _windowed(_sampled(image.hu, index, order=1, outside=AIR_HU))
         codes = table[_sampled(labels.codes, index, order=0, outside=0).astype(np.uint8)]

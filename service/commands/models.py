@@ -89,12 +89,14 @@ def export_checkpoint(checkpoint: Path, out: Path, name: str, version_: str, car
 @click.option("--engine", default="auto", show_default=True, help="Engine to evaluate on.")
 def evaluate_package(package: str | None, engine: str) -> None:
     """Print volume errors and Dice of PACKAGE on the held-out heads, as Markdown."""
-    from models.evaluation import as_markdown, evaluate
+    from models.evaluation import as_markdown, evaluate, responses, responses_as_markdown
     from models.package import find, load
     from worker.inference.engine import open_engine
 
     loaded = load(find(package))
-    click.echo(as_markdown(evaluate(loaded, open_engine(loaded, engine).segment)), nl=False)
+    segment = open_engine(loaded, engine).segment
+    click.echo(as_markdown(evaluate(loaded, segment)))
+    click.echo(responses_as_markdown(responses(loaded, segment)), nl=False)
 
 
 def _description(package: "Package") -> list[str]:

@@ -50,7 +50,8 @@ def test_a_changed_lobe_changes_its_own_line(fontanelle: Run, tmp_path: Path) ->
     )
 
     gain_percent = {region: 100 * (changed[region] / plain[region] - 1) for region in plain}
-    # Drawn 25 % larger; the network sees two thirds of it at least, and on this side only.
-    assert gain_percent["left_temporal"] > 16
+    # Drawn 25 % larger. This package answers a third of a change to the temporal lobe
+    # (MODEL_CARD.md), but of the ten it is this line that moves, and on this side.
+    assert gain_percent["left_temporal"] > 5
     assert abs(gain_percent["right_temporal"]) < 6
     assert max(gain_percent, key=lambda region: gain_percent[region]) == "left_temporal"

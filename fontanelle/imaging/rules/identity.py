@@ -218,9 +218,7 @@ def _image_type_form(series: Series) -> Outcome | None:
 )
 def _type2_missing(series: Series) -> Outcome | None:
     absent = [
-        keyword
-        for keyword in TYPE_2
-        if any(header.get_item(keyword) is None for header in headers(series))
+        keyword for keyword in TYPE_2 if any(keyword not in header for header in headers(series))
     ]
     return accepted(f"Absent, and taken as empty: {', '.join(absent)}.") if absent else None
 

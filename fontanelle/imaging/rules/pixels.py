@@ -5,7 +5,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import HTJ2K, JPEG2000, JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
 from fontanelle.errors import Code
-from fontanelle.imaging.attributes import first_text, number, texts, unsigned
+from fontanelle.imaging.attributes import element, first_text, number, texts, unsigned
 from fontanelle.imaging.geometry import Image
 from fontanelle.imaging.kernels import Sharpness, kernel_names, sharpness_of_kernel
 from fontanelle.imaging.rules.rule import (
@@ -170,7 +170,7 @@ def _has_rescale(header: Dataset) -> bool:
     needs=_PIXELS,
 )
 def _padding(series: Series) -> Outcome | None:
-    padded = sum(header.get_item("PixelPaddingValue") is not None for header in headers(series))
+    padded = sum("PixelPaddingValue" in header for header in headers(series))
     return (
         accepted(f"{of_instances(padded, series)} name a padding value: read as air.")
         if padded
@@ -229,7 +229,7 @@ def _contrast(series: Series) -> Outcome | None:
 
 def _names_contrast(header: Dataset) -> bool:
     # Read or still raw bytes, an empty sequence is false.
-    sequence = header.get_item("ContrastBolusAgentSequence")
+    sequence = element(header, "ContrastBolusAgentSequence")
     if sequence is not None and sequence.value:
         return True
     values = (value for keyword in CONTRAST_ATTRIBUTES for value in texts(header, keyword))

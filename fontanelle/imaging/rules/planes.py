@@ -295,8 +295,7 @@ def _slice_thickness(stack: Stack) -> Outcome | None:
     if len(stack.steps_mm) == 0:
         return None
     thickness_mm = stack.steps_mm if stack.thickness_mm is None else stack.thickness_mm
-    # The median step: a missing slice is no thick one.
-    thickest_mm = max(float(thickness_mm.max()), float(np.median(stack.steps_mm)))
+    thickest_mm = stack.thickest_mm
     thinnest_mm = float(thickness_mm.min())
     of = f"{thinnest_mm:.2f} to " if thinnest_mm < thickest_mm - 0.005 else ""
     if thickest_mm > THICK_MM:

@@ -57,6 +57,12 @@ class Stack:
         return float(self.widths_mm.sum())
 
     @property
+    def thickest_mm(self) -> float:
+        """Thickest slice; the median step counts too, as a missing slice is no thick one."""
+        stated = self.steps_mm if self.thickness_mm is None else self.thickness_mm
+        return max(float(stated.max()), float(np.median(self.steps_mm)))
+
+    @property
     def travel_lps_mm(self) -> NDArray[np.float64]:
         """Way from the first slice to the last, shape (3,)."""
         first, last = (self.grid.plane_affine(at)[:3, 3] for at in (0, self.grid.shape[0] - 1))
