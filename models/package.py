@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fontanelle.errors import Code, Unavailable
+from fontanelle.errors import Code, Refused, Unavailable
 from fontanelle.imaging.prepare import PREPROCESSING, Preprocessing
 from fontanelle.imaging.quality import Placement
 from fontanelle.imaging.regions import Coded, Region, RegionSet
@@ -169,7 +169,9 @@ def load(folder: Path) -> Package:
     Raises
     ------
     Unavailable
-        If the description is malformed, or a file is missing or does not match its digest.
+        If the description is malformed.
+    Refused
+        If a file is missing or does not match its digest.
     """
     text = (folder / "package.toml").read_bytes()
     try:
@@ -214,15 +216,15 @@ def verify(folder: Path, digests: dict[str, str]) -> None:
 
     Raises
     ------
-    Unavailable
+    Refused
         At the first file that is missing or differs.
     """
     for name, digest in digests.items():
         path = folder / name
         if not path.is_file():
-            raise Unavailable(Code.PACKAGE_DIGEST, f"{name} is missing from the package.")
+            raise Refused(Code.PACKAGE_DIGEST, f"{name} is missing from the package.")
         if file_sha256(path) != digest:
-            raise Unavailable(Code.PACKAGE_DIGEST, f"{name} does not match its digest.")
+            raise Refused(Code.PACKAGE_DIGEST, f"{name} does not match its digest.")
 
 
 def file_sha256(path: Path) -> str:

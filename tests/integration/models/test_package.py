@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fontanelle.errors import Code, Unavailable
+from fontanelle.errors import Code, Refused, Unavailable
 from fontanelle.norms.comparison import ProtocolMatch
 from models.package import find, load, shipped_names
 
@@ -34,14 +34,14 @@ def test_a_file_that_changed_by_one_byte_is_refused(copied: Path, name: str) -> 
     content = bytearray((copied / name).read_bytes())
     content[len(content) // 2] ^= 1
     (copied / name).write_bytes(content)
-    with pytest.raises(Unavailable, match=name) as refusal:
+    with pytest.raises(Refused, match=name) as refusal:
         load(copied)
     assert refusal.value.reason.code is Code.PACKAGE_DIGEST
 
 
 def test_a_missing_file_is_refused(copied: Path) -> None:
     (copied / "model.onnx").unlink()
-    with pytest.raises(Unavailable, match="missing") as refusal:
+    with pytest.raises(Refused, match="missing") as refusal:
         load(copied)
     assert refusal.value.reason.code is Code.PACKAGE_DIGEST
 

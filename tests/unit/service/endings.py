@@ -22,7 +22,7 @@ def refused() -> None:
 
 @command.command("unavailable")
 def unavailable() -> None:
-    raise Unavailable(Code.PACKAGE_DIGEST, "model.onnx does not match its digest.")
+    raise Unavailable(Code.ENGINE_ABSENT, "OpenVINO is not installed.")
 
 
 @command.command("bug")
