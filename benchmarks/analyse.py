@@ -37,7 +37,8 @@ from models.package import Package, find, load
 from models.phantom.head import Recipe, make
 from models.phantom.scan import Field, View, grid
 from models.phantom.series import Header, write_series
-from worker.inference.engine import Engine, open_engine
+from worker.inference.engine import Engine
+from worker.inference.opening import open_engine
 from worker.pipeline import Outcome, Tools, analyse_path
 
 BUDGET_S = {

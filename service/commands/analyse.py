@@ -83,7 +83,7 @@ def _tools(package: str | None, reference: str) -> "Tools":
     """Load package, reference and engine; nothing here is kept between runs."""
     from fontanelle.norms.reference import shipped
     from models.package import find, load
-    from worker.inference.engine import open_engine
+    from worker.inference.opening import open_engine
     from worker.pipeline import Tools
 
     keep_values_out_of_logs()

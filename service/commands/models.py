@@ -91,7 +91,7 @@ def evaluate_package(package: str | None, engine: str) -> None:
     """Print volume errors and Dice of PACKAGE on the held-out heads, as Markdown."""
     from models.evaluation import as_markdown, evaluate, responses, responses_as_markdown
     from models.package import find, load
-    from worker.inference.engine import open_engine
+    from worker.inference.opening import open_engine
 
     loaded = load(find(package))
     segment = open_engine(loaded, engine).segment

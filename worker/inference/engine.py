@@ -1,15 +1,11 @@
-"""What an engine is, which one is taken, and the proof that it does what the package says."""
+"""What an engine is."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-from fontanelle.errors import Code, Unavailable
-from models.package import Package
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,92 +40,5 @@ class Engine(Protocol):
         ...
 
 
-Opener = Callable[[Package], Engine]
-
 RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
 """Builds that install into one folder and overwrite each other."""
-
-
-def open_engine(package: Package, wanted: str = "auto") -> Engine:
-    """Open an engine and run the package's golden case on it.
-
-    Parameters
-    ----------
-    package
-        What to serve.
-    wanted
-        Key of `ENGINES`, or `auto`: the first of them that this machine has the parts for. What
-        was chosen must then run; there is no silent step down to another one.
-
-    Raises
-    ------
-    Unavailable
-        If the engine cannot run here or does not reproduce the golden case.
-    """
-    refuse_two_runtimes()
-    engine = _opener(wanted)(package)
-    prove(engine, package)
-    return engine
-
-
-def refuse_two_runtimes() -> None:
-    """Refuse two builds of ONNX Runtime in one environment: one hides the other's providers."""
-    present = [name for name in RUNTIMES if _installed(name)]
-    if len(present) > 1:
-        raise Unavailable(
-            Code.ENGINE_TWO_RUNTIMES,
-            f"Installed together: {', '.join(present)}. Uninstall all, then install one extra.",
-        )
-
-
-def _installed(distribution: str) -> bool:
-    try:
-        version(distribution)
-    except PackageNotFoundError:
-        return False
-    return True
-
-
-def _opener(wanted: str) -> Opener:
-    # Imported here: each needs a library that another extra installs.
-    from worker.inference import onnx_runtime, open_vino
-
-    engines: dict[str, tuple[Callable[[], bool], Opener]] = {
-        "tensorrt": (onnx_runtime.has_tensorrt, onnx_runtime.open_tensorrt),
-        "cuda": (onnx_runtime.has_cuda, onnx_runtime.open_cuda),
-        "openvino": (open_vino.has_openvino, open_vino.open_openvino),
-        "cpu": (onnx_runtime.has_runtime, onnx_runtime.open_cpu),
-    }
-    if wanted != "auto":
-        if wanted not in engines:
-            raise Unavailable(
-                Code.ENGINE_ABSENT, f"There is no engine {wanted}: {', '.join(engines)} or auto."
-            )
-        return engines[wanted][1]
-    for has, opener in engines.values():
-        if has():
-            return opener
-    raise Unavailable(
-        Code.ENGINE_ABSENT, "No engine is installed: pip install 'fontanelle[cpu]' or [gpu]."
-    )
-
-
-def prove(engine: Engine, package: Package) -> None:
-    """Run the golden case and compare the volume of every class.
-
-    Raises
-    ------
-    Unavailable
-        If one lies farther from its stored volume than the package allows.
-    """
-    golden = package.golden_case()
-    classes = engine.segment(golden.image)
-    voxels = np.bincount(classes.ravel(), minlength=256)
-    voxel_ml = package.preprocessing.spacing_mm**3 / 1000.0
-    worst_ml = float(np.abs(voxels - golden.voxels).max()) * voxel_ml
-    if worst_ml > package.golden_tolerance_ml:
-        raise Unavailable(
-            Code.PACKAGE_GOLDEN,
-            f"{engine.description.provider} misses the golden case by {worst_ml:.2f} mL; "
-            f"{package.golden_tolerance_ml:.2f} mL are allowed.",
-        )

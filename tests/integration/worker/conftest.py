@@ -12,7 +12,7 @@ from models.package import find, load
 from models.phantom.head import Phantom, Recipe, make
 from models.phantom.scan import Field, View, grid
 from models.phantom.series import Header, write_series
-from worker.inference.engine import open_engine
+from worker.inference.opening import open_engine
 from worker.pipeline import Outcome, Tools, analyse_path
 
 SMALL = Field(slices=110, rows_columns=(192, 192), step_mm=1.5, pixel_mm=1.15)

@@ -12,9 +12,8 @@ import pytest
 
 from fontanelle.errors import Code, Unavailable
 from models.package import Package, find, load
-from worker.inference import engine as engines
-from worker.inference import onnx_runtime
-from worker.inference.engine import open_engine, prove
+from worker.inference import onnx_runtime, opening
+from worker.inference.opening import open_engine, prove
 
 NVIDIA = ("TensorrtExecutionProvider", "CUDAExecutionProvider")
 
@@ -182,7 +181,7 @@ def test_an_unknown_engine_is_refused(package: Package) -> None:
 def test_two_builds_of_onnx_runtime_are_refused(
     package: Package, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "_installed", lambda name: name != "onnxruntime-openvino")
+    monkeypatch.setattr(opening, "_installed", lambda name: name != "onnxruntime-openvino")
     with pytest.raises(Unavailable, match="onnxruntime-gpu") as refusal:
         open_engine(package)
     assert refusal.value.reason.code is Code.ENGINE_TWO_RUNTIMES
