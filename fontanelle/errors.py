@@ -128,6 +128,7 @@ class Code(StrEnum):
     PACKAGE_UNKNOWN = "package.unknown", "There is no such package."
     PACKAGE_INVALID = "package.invalid", "The package description is malformed."
     PACKAGE_DIGEST = "package.digest_mismatch", "A file of the package is not what its digest says."
+    PACKAGE_LIMITS = "package.known_limits", "What is known to be wrong with the package's volumes."
     PACKAGE_GOLDEN = (
         "package.golden_case",
         "The engine does not reproduce the package's golden case.",

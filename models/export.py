@@ -3,7 +3,7 @@
 import copy
 import hashlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -126,7 +126,13 @@ def _run(path: Path, image: NDArray[np.float32]) -> NDArray[np.generic]:
 
 
 def export_package(
-    checkpoint: Path, folder: Path, *, name: str, version: str, model_card: str
+    checkpoint: Path,
+    folder: Path,
+    *,
+    name: str,
+    version: str,
+    model_card: str,
+    known_limits: Sequence[str],
 ) -> Parity:
     """Make a package folder from a checkpoint.
 
@@ -140,6 +146,8 @@ def export_package(
         Of the package.
     model_card
         Text of `MODEL_CARD.md`.
+    known_limits
+        What its evaluation found wrong, a sentence each; said with every result.
     """
     run = Run.resume(checkpoint, torch.device("cpu"))
     network = cast("ResUNet", run.averaged.module).eval()
@@ -153,7 +161,7 @@ def export_package(
         folder / "golden.npz", image=np.rint(golden.numpy() * 127).astype(np.int8), voxels=voxels
     )
     (folder / "MODEL_CARD.md").write_text(model_card, encoding="utf-8")
-    text = _description(run, folder, name, version)
+    text = _description(run, folder, {"name": name, "version": version}, list(known_limits))
     (folder / "package.toml").write_text(text, encoding="utf-8")
     return found
 
@@ -203,7 +211,7 @@ def region_set_text() -> str:
     return (files("models.training") / "xi2025_regions.toml").read_text(encoding="utf-8")
 
 
-def _description(run: Run, folder: Path, name: str, version: str) -> str:
+def _description(run: Run, folder: Path, named: Mapping[str, str], known_limits: list[str]) -> str:
     """Return `package.toml`."""
     config = run.config
     centers, tolerance = placement(run)
@@ -236,12 +244,12 @@ def _description(run: Run, folder: Path, name: str, version: str) -> str:
     }
     top = {
         "schema": SCHEMA,
-        "name": name,
-        "version": version,
+        **named,
         "protocol": config.protocol,
         "protocol_match": "approximate",
         "intended_age_days": [548, 913],
         "outer_csf": OUTER_CSF,
+        "known_limits": known_limits,
         "golden_tolerance_ml": GOLDEN_TOLERANCE_ML,
     }
     return _toml(top, sections) + "\n" + region_set_text()

@@ -44,6 +44,8 @@ class Package:
         Digest of `package.toml`.
     outer_csf
         Class of CSF outside the ventricles, which the protocol gives to the nearest region.
+    known_limits
+        Sentences on what its evaluation found wrong with its volumes; said with every result.
     golden_tolerance_ml
         How far any class of the golden case may lie from its stored volume.
     """
@@ -59,6 +61,7 @@ class Package:
     outer_csf: int
     preprocessing: Preprocessing
     placement: Placement
+    known_limits: tuple[str, ...]
     golden_tolerance_ml: float
 
     @property
@@ -129,6 +132,7 @@ class _Package(_Strict):
     protocol_match: ProtocolMatch
     intended_age_days: tuple[int, int]
     outer_csf: int
+    known_limits: list[Annotated[str, Field(min_length=1)]]
     golden_tolerance_ml: Annotated[float, Field(gt=0)]
     preprocessing: _Preprocessing
     placement: _Placement
@@ -261,6 +265,7 @@ def _package(folder: Path, sha256: str, raw: _Package) -> Package:
             tuple(prepared.fields),
         ),
         placement=Placement(raw.placement.centroids, raw.placement.tolerance),
+        known_limits=tuple(raw.known_limits),
         golden_tolerance_ml=raw.golden_tolerance_ml,
     )
 

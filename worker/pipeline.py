@@ -185,7 +185,7 @@ def _result(scan: Scan, measured: Measured, tools: Tools, watch: Stopwatch) -> R
         volumes=None if failed else measured.volumes,
         comparison=comparison,
         quality=measured.quality,
-        reasons=_once(failed + admission.reasons + compared),
+        reasons=_once(failed + admission.reasons + compared + _known_limits(package)),
         remarks=admission.remarks + _on_uneven(measured.labels),
         timings_s=dict(watch.seconds),
     )
@@ -221,6 +221,10 @@ def _fitness(admission: Admission, comparison: Comparison | None) -> Fitness:
         return Fitness.WITHHELD
     missing = any(region.flag is Flag.NOT_COMPARED for region in comparison.regions)
     return Fitness.LIMITED if missing or admission.reasons else Fitness.FULL
+
+
+def _known_limits(package: Package) -> tuple[Reason, ...]:
+    return tuple(Reason(Code.PACKAGE_LIMITS, sentence) for sentence in package.known_limits)
 
 
 def _on_uneven(labels: LabelArray) -> tuple[Reason, ...]:

@@ -86,8 +86,12 @@ def dicom_datetime(at: datetime) -> str:
 
 
 def software_versions(package: PackageUsed) -> list[str]:
-    """Return product, package and the package's digest: three values of at most 64 characters."""
-    return [product_version(), f"{package.name} {package.version}"[:64], package.sha256[:64]]
+    """Return product, the package's digest and the package: three values of at most 64 characters.
+
+    The digest fills its 64 and stands in the middle: the last value is padded to an even length,
+    and readers (pydicom 3.0) count the padding.
+    """
+    return [product_version(), package.sha256[:64], f"{package.name} {package.version}"[:64]]
 
 
 def algorithm(package: PackageUsed) -> AlgorithmIdentificationSequence:

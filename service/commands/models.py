@@ -75,12 +75,25 @@ def train_package(config: str, out: Path, device: str) -> None:
     type=click.Path(path_type=Path, exists=True),
     help="Markdown file that becomes the model card.",
 )
-def export_checkpoint(checkpoint: Path, out: Path, name: str, version_: str, card: Path) -> None:
+@click.option(
+    "--limit", "limits", multiple=True, help="What its evaluation found wrong; may come again."
+)
+def export_checkpoint(
+    *,
+    checkpoint: Path,
+    out: Path,
+    name: str,
+    version_: str,
+    card: Path,
+    limits: tuple[str, ...],
+) -> None:
     """Make a package of CHECKPOINT: fold, export, prove parity, sign. Needs the extra `train`."""
     from models.export import export_package
 
     text = card.read_text(encoding="utf-8")
-    parity = export_package(checkpoint, out, name=name, version=version_, model_card=text)
+    parity = export_package(
+        checkpoint, out, name=name, version=version_, model_card=text, known_limits=limits
+    )
     click.echo(f"largest logit difference to torch {parity.logits:.1e}; classes {parity.classes}")
 
 

@@ -62,6 +62,16 @@ def test_a_boy_of_two_gets_volumes_and_provisional_z(analyse: Analyse) -> None:
     assert {Code.PROTOCOL_APPROXIMATE, Code.SITE_UNCALIBRATED} <= codes_of(outcome)
 
 
+def test_what_is_wrong_with_the_package_is_said_in_every_form(
+    analyse: Analyse, tools: Tools
+) -> None:
+    outcome = analyse()
+    assert tools.package.known_limits
+    for sentence in tools.package.known_limits:
+        assert sentence.encode() in outcome.files["report.json"]
+        assert sentence.encode() in outcome.files["report.dcm"]
+
+
 def test_what_is_measured_is_near_what_was_drawn(analyse: Analyse, tools: Tools) -> None:
     found = volumes_ml(analyse())
     truth = phantom(Recipe()).truth_ml

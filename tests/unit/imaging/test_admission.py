@@ -282,7 +282,9 @@ def test_a_rejection_can_be_raised_with_its_code_and_sentence() -> None:
 
 
 def test_a_limitation_is_not_raised() -> None:
-    admit_headers(series(ConvolutionKernel="BONE")).refuse_if_rejected()
+    admission = admit_headers(series(ConvolutionKernel="BONE"))
+    admission.refuse_if_rejected()
+    assert admission.decision is LIMITED
 
 
 def test_two_stages_are_one_admission_with_the_worse_decision() -> None:
