@@ -36,6 +36,68 @@ class Code(StrEnum):
     INPUT_NIFTI_AFFINE = "input.nifti_affine", "The NIfTI file has no usable affine."
     OUTPUT_UNWRITABLE = "output.unwritable", "The output folder cannot be written."
 
+    # Settings and servers
+    SETTINGS_INVALID = "settings.invalid", "A setting is unknown or has an unusable value."
+    DATABASE_AWAY = "records.database_away", "The database does not answer."
+    DATABASE_SCHEMA = "records.schema", "The database has another schema than this version needs."
+    BROKER_AWAY = "queue.broker_away", "The message broker does not answer."
+    EMBEDDED_SERVER = "servers.embedded", "An embedded server cannot be started."
+    DATA_FOLDER = "servers.data_folder", "The data folder cannot be used."
+    PORT_TAKEN = "servers.port", "A port cannot be listened on."
+    ROLE_FAILS = "servers.role", "A part of the service does not start."
+    LEASE_LOST = "records.lease_lost", "The analysis was taken over by another worker."
+    MOVE_REFUSED = "records.move", "In its present state this cannot be done."
+    NOT_FOUND = "records.not_found", "There is nothing of that id."
+    FILE_MISSING = "records.file_missing", "A stored file is missing or is not what it was."
+
+    # Intake: what a sender is told
+    ASSOCIATION_CALLING = "intake.calling_ae_title", "The calling AE title is not a known source."
+    ASSOCIATION_CALLED = "intake.called_ae_title", "The called AE title is not ours."
+    ASSOCIATION_HOST = "intake.host", "The source calls from a host that is not the configured one."
+    ASSOCIATION_LIMIT = "intake.associations", "There are too many associations."
+    CONTEXT_REFUSED = "intake.presentation_context", "No offered transfer syntax can be taken."
+    DATASET_UNREADABLE = "intake.dataset", "The data set is empty, cut or cannot be read."
+    DATASET_MISMATCH = "intake.mismatch", "Command and data set name different instances."
+    UID_MALFORMED = "intake.uid", "A UID is missing or malformed."
+    SPOOL_FULL = "intake.spool_full", "There is too little room on the spool; nothing is deleted."
+    SPOOL_ERROR = "intake.spool_error", "The spool cannot be written."
+    INSTANCE_CONFLICT = (
+        "intake.conflict",
+        "An instance of the same UID and other content is here; both are kept.",
+    )
+    PATIENT_CORRECTION = (
+        "intake.patient_correction",
+        "The patient's attributes were changed; a person has to look.",
+    )
+    NEVER_MEASURED = "selection.never_measured", "Objects of this kind are kept, not measured."
+
+    # Analyses
+    WORKER_DIED = "analysis.worker_died", "The worker died at every attempt."
+    ANALYSIS_BUG = "analysis.internal", "An error of ours; the log says where."
+    CANCELLED_BY_PERSON = "analysis.cancelled", "A person cancelled the analysis."
+    SUPERSEDED = "analysis.superseded", "A newer analysis took its place."
+
+    # Deliveries
+    AWAITING_REVIEW = "delivery.awaiting_review", "The result waits for a person to accept it."
+    REVIEW_REJECTED = "delivery.review_rejected", "A person rejected the result."
+    DESTINATION_AWAY = "delivery.destination_away", "The destination cannot be reached."
+    DESTINATION_REFUSED = "delivery.refused", "The destination refused the association."
+    CONTEXT_NOT_ACCEPTED = (
+        "delivery.presentation_context",
+        "The destination does not take objects of this kind.",
+    )
+    DESTINATION_STATUS = "delivery.status", "The destination answered with a failure status."
+    DESTINATION_SILENT = "delivery.silent", "The destination aborted or gave no answer."
+    DESTINATION_UNKNOWN = "delivery.unknown_destination", "The destination is not configured."
+
+    # HTTP
+    REQUEST_INVALID = "http.request", "The request is malformed."
+    KEY_MISSING = "http.key_missing", "An API key is needed."
+    KEY_INSUFFICIENT = "http.key_role", "The API key does not allow this."
+    PERSON_NEEDED = "http.person_needed", "Only a person's key may do this."
+    AMBIGUOUS = "http.ambiguous", "The accession number belongs to more than one study."
+    IDEMPOTENCY = "http.idempotency", "The Idempotency-Key was used for another request."
+
     # Admission: may this be measured?
     EMPTY = "admission.empty", "A file is empty or ends before its header does."
     UID_INVALID = "admission.uid_invalid", "A UID is missing or is not a valid DICOM UID."
@@ -136,6 +198,14 @@ class Code(StrEnum):
     ENGINE_ABSENT = "engine.absent", "The engine that was asked for cannot run here."
     ENGINE_TWO_RUNTIMES = "engine.two_runtimes", "Two builds of ONNX Runtime are installed."
     ENGINE_FIELD = "engine.field", "The head does not fit the largest field of the package."
+
+
+_BY_VALUE = {code.value: code for code in Code}
+
+
+def code_of(value: str) -> Code:
+    """Return the code of a stored value."""
+    return _BY_VALUE[value]
 
 
 @dataclass(frozen=True, slots=True)

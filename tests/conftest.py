@@ -9,6 +9,8 @@ from typing import TypeVar
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ["tests.servers"]
+
 # A busy machine is no failure: hypothesis shall not time its examples.
 settings.register_profile("fontanelle", deadline=None)
 settings.load_profile("fontanelle")

@@ -26,8 +26,8 @@ from fontanelle.reports.analysis_object import to_json
 from fontanelle.reports.result import EngineUsed, Fitness, Identity, PackageUsed, Result, State
 from models.package import Package
 from worker.inference.engine import Engine
-from worker.reading import NoScan, Question, Scan, read_scan
-from worker.rendering import render, with_report
+from worker.reading import NoScan, Question, Scan, no_scan, read_scan
+from worker.rendering import Rendered, render, with_report
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +47,26 @@ class Outcome:
     ----------
     result
         Also where it is rejected: a reason is a result.
-    files
-        Name to content of what may leave the house; empty where it is rejected.
+    rendered
+        Name to file of what may leave the house; empty where it is rejected.
     decisions
         One per series of the study.
     """
 
     result: Result
-    files: Mapping[str, bytes]
+    rendered: Mapping[str, Rendered]
     decisions: tuple[Decision, ...]
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Name to content."""
+        return {name: file.content for name, file in self.rendered.items()}
 
     @property
     def report_json(self) -> str:
         """The analysis object as text, also where no file leaves."""
-        stored = self.files.get("report.json")
-        return stored.decode() if stored else to_json(self.result, (), self.decisions)
+        stored = self.rendered.get("report.json")
+        return stored.content.decode() if stored else to_json(self.result, (), self.decisions)
 
 
 @dataclass(slots=True)
@@ -108,6 +113,21 @@ def analyse_path(
     if isinstance(scan, NoScan):
         return _rejected(scan, tools, watch)
     return analyse_scan(scan, tools, watch)
+
+
+def analyse_series(files: list[Path], tools: Tools, question: Question, clock: Clock) -> Outcome:
+    """Analyse the instances of one selected series; what cannot be read is rejected, not raised."""
+    watch = Stopwatch(clock)
+    try:
+        with watch.stage("read"):
+            scan = read_scan(files, question)
+    except Refused as refusal:
+        scan = no_scan(refusal.reason, question)
+    return (
+        _rejected(scan, tools, watch)
+        if isinstance(scan, NoScan)
+        else analyse_scan(scan, tools, watch)
+    )
 
 
 def analyse_scan(scan: Scan, tools: Tools, watch: Stopwatch) -> Outcome:

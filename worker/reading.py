@@ -32,11 +32,17 @@ class Question:
         Ages that the reference can compare: they decide whether a stated age is exact enough.
     age_days, sex
         What the caller says of the child; None leaves the header's.
+    series_revision
+        How often the series has grown since it was first complete.
+    decisions
+        On all series of the study, where they were made before; empty where they are made here.
     """
 
     valid_age_days: tuple[int, int]
     age_days: int | None = None
     sex: str | None = None
+    series_revision: int = 1
+    decisions: tuple[Decision, ...] = ()
 
     def patient(self, series: Series | None) -> Patient:
         """Return who was scanned, by the header and by what the caller says."""
@@ -102,7 +108,14 @@ def read_scan(files: list[Path], question: Question) -> Scan | NoScan:
     selection = select(study.series)
     if selection.chosen is None or selection.admission is None:
         return _none_chosen(study.series, selection, question)
-    return _dicom_scan(selection.chosen, selection.admission, selection.decisions, question)
+    decisions = question.decisions or selection.decisions
+    return _dicom_scan(selection.chosen, selection.admission, decisions, question)
+
+
+def no_scan(reason: Reason, question: Question) -> NoScan:
+    """Say why files that are no series at all give no scan."""
+    identity = Identity(None, None, question.series_revision, None)
+    return NoScan(question.patient(None), identity, (reason,), question.decisions)
 
 
 def _nifti_scan(path: Path, question: Question) -> Scan | NoScan:
@@ -130,7 +143,7 @@ def _dicom_scan(
     series: Series, by_headers: Admission, decisions: tuple[Decision, ...], question: Question
 ) -> Scan | NoScan:
     patient = question.patient(series)
-    identity = _identity(series)
+    identity = _identity(series, question)
     try:
         image = decode(series)
     except Refused as refusal:
@@ -158,15 +171,15 @@ def _none_chosen(
     alone = decisions[0].reasons if len(decisions) == 1 else ()
     reasons = alone or ((selection.reason,) if selection.reason else ())
     patient = question.patient(first)
-    return NoScan(patient, _identity(first), reasons, decisions)
+    return NoScan(patient, _identity(first, question), reasons, question.decisions or decisions)
 
 
-def _identity(series: Series) -> Identity:
+def _identity(series: Series, question: Question) -> Identity:
     header = series.instances[0].header
     return Identity(
         study_instance_uid=series.study_instance_uid,
         series_instance_uid=series.series_instance_uid,
-        series_revision=1,
+        series_revision=question.series_revision,
         accession_number=name(header, "AccessionNumber") or None,
     )
 

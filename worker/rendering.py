@@ -40,13 +40,13 @@ def render(result: Result, scan: Scan, labels: LabelArray) -> dict[str, Rendered
 
 def with_report(
     result: Result, rendered: Mapping[str, Rendered], decisions: Sequence[Decision]
-) -> dict[str, bytes]:
-    """Return the files' contents and `report.json`, which names all the others."""
+) -> dict[str, Rendered]:
+    """Return the files and `report.json`, which names all the others."""
     objects = [
         RenderedObject(file.kind, file.sop_instance_uid, name) for name, file in rendered.items()
     ]
     report = to_json(result, objects, decisions).encode()
-    return {name: file.content for name, file in rendered.items()} | {"report.json": report}
+    return {**rendered, "report.json": Rendered("report", report)}
 
 
 def _measured(result: Result, scan: Scan, labels: LabelArray) -> dict[str, Rendered]:

@@ -4,15 +4,23 @@ pydicom warns of a malformed value with the value in its sentence, which may be 
 follows takes the bytes as they lie in the file.
 """
 
+import logging
 import math
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
+from pydicom import config
 from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
 from pydicom.valuerep import TEXT_VR_DELIMS
+
+
+def keep_values_out_of_logs() -> None:
+    """Silence what pydicom says of malformed values: it prints them, and they may be a name."""
+    config.settings.reading_validation_mode = config.IGNORE
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 
 def element(header: Dataset, keyword: str) -> DataElement | RawDataElement | None:

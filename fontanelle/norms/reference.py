@@ -56,12 +56,23 @@ def shipped(reference_id: str) -> Reference:
     Refused
         `reference.unknown`; or as `load` does, where the installed file was altered.
     """
+    return load(shipped_document(reference_id))
+
+
+def shipped_document(reference_id: str) -> str:
+    """Return the text of a reference that comes with the product.
+
+    Raises
+    ------
+    Refused
+        `reference.unknown`.
+    """
     if reference_id not in shipped_ids():
         known = ", ".join(shipped_ids())
         raise Refused(
             Code.REFERENCE_UNKNOWN, f"No reference of this name is installed; there are: {known}."
         )
-    return load((_folder() / f"{reference_id}.json").read_text(encoding="utf-8"))
+    return (_folder() / f"{reference_id}.json").read_text(encoding="utf-8")
 
 
 def load(text: str) -> Reference:

@@ -81,6 +81,7 @@ def measure(
 
 def _tools(package: str | None, reference: str) -> "Tools":
     """Load package, reference and engine; nothing here is kept between runs."""
+    from fontanelle.imaging.attributes import keep_values_out_of_logs
     from fontanelle.norms.reference import shipped
     from models.package import find, load
     from worker.inference.opening import open_engine
@@ -89,16 +90,6 @@ def _tools(package: str | None, reference: str) -> "Tools":
     keep_values_out_of_logs()
     loaded = load(find(package))
     return Tools(loaded, shipped(reference), open_engine(loaded))
-
-
-def keep_values_out_of_logs() -> None:
-    """Silence what pydicom says of malformed values: it prints them, and they may be a name."""
-    import logging
-
-    from pydicom import config
-
-    config.settings.reading_validation_mode = config.IGNORE
-    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 
 def show(outcome: "Outcome", written: list[Path]) -> None:

@@ -1,0 +1,89 @@
+"""The way to PostgreSQL: one engine a process, one transaction a use case."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, Self
+
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.orm import Session, sessionmaker
+
+from fontanelle.errors import Code, Unavailable
+
+DRIVER: Final = "postgresql+psycopg"
+CONNECT_TIMEOUT_S: Final = 5
+LIMITS: Final = (
+    "-c statement_timeout=60000 -c lock_timeout=15000 -c idle_in_transaction_session_timeout=60000"
+)
+"""No statement of ours takes a minute; one that does has met a fault and shall say so."""
+AWAY: Final = "The database does not answer; work waits for it."
+
+
+def with_driver(url: str) -> str:
+    """Return a PostgreSQL address with the driver that we use."""
+    scheme, _, rest = url.partition("://")
+    return f"{DRIVER}://{rest}" if scheme in {"postgresql", "postgres"} else url
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """The records of one installation."""
+
+    engine: Engine
+    _sessions: sessionmaker[Session]
+
+    @classmethod
+    @contextmanager
+    def open(cls, url: str, *, connections: int = 5) -> Iterator[Self]:
+        """Open; connects only when first used, so a database that is away hurts no start."""
+        engine = create_engine(
+            with_driver(url),
+            pool_size=connections,
+            max_overflow=connections,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args={
+                "connect_timeout": CONNECT_TIMEOUT_S,
+                "options": LIMITS,
+                "application_name": "fontanelle",
+                "keepalives_idle": 10,
+                "keepalives_interval": 5,
+                "keepalives_count": 3,
+            },
+        )
+        try:
+            yield cls(engine, sessionmaker(engine, expire_on_commit=False))
+        finally:
+            engine.dispose()
+
+    @contextmanager
+    def begin(self) -> Iterator[Session]:
+        """Give one transaction: committed at the end, rolled back on any error.
+
+        Raises
+        ------
+        Unavailable
+            DATABASE_AWAY if the connection cannot be had or is lost.
+        """
+        try:
+            with self._sessions.begin() as session:
+                yield session
+        except (OperationalError, InterfaceError) as error:
+            raise Unavailable(Code.DATABASE_AWAY, AWAY) from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise Unavailable(Code.DATABASE_AWAY, AWAY) from error
+            raise
+
+    def ping(self) -> None:
+        """Ask for a sign of life.
+
+        Raises
+        ------
+        Unavailable
+            DATABASE_AWAY.
+        """
+        with self.begin() as session:
+            session.execute(text("SELECT 1"))

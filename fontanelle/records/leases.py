@@ -1,0 +1,352 @@
+"""How a worker takes, holds and ends an analysis: leases with fences, attempts counted first.
+
+What a worker writes carries its fence. An older fence is refused, so a message delivered twice, a
+worker that slept through its lease, or two workers at once leave one result.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy.orm import Session
+
+from fontanelle.errors import Code, Reason, Unavailable
+from fontanelle.lifecycle import ENDED, AnalysisState, SeriesState
+from fontanelle.records import deliveries
+from fontanelle.records.analyses import announce
+from fontanelle.records.deliveries import Plan
+from fontanelle.records.moves import Cause, move
+from fontanelle.records.series import (
+    SeriesSeen,
+    StoredInstance,
+    instances_of,
+    is_patient_in_doubt,
+    of_study,
+)
+from fontanelle.records.tables import (
+    AnalysisRow,
+    DeliveryRow,
+    ObjectRow,
+    SeriesRow,
+)
+from fontanelle.records.times import after, ago, now
+
+WORKER = "worker"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work on an analysis, for as long as no higher fence exists."""
+
+    analysis_id: int
+    fence: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a worker has to do: these instances, with this package and reference."""
+
+    lease: Lease
+    series_revision: int
+    package_sha256: str
+    reference_version: str
+    instances: tuple[StoredInstance, ...]
+    series: tuple[SeriesSeen, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NewObject:
+    """A file that a worker has put into the store."""
+
+    kind: str
+    name: str
+    sop_instance_uid: str | None
+    store_key: str
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an analysis ended.
+
+    Attributes
+    ----------
+    state
+        Succeeded or rejected.
+    reasons
+        Every limitation, the worst first.
+    report_json
+        The analysis object.
+    """
+
+    state: AnalysisState
+    fitness: str | None
+    reasons: tuple[Reason, ...]
+    report_json: str
+    objects: tuple[NewObject, ...]
+
+
+def claim(session: Session, analysis_id: int, *, owner: str, lease_s: float) -> Work | None:
+    """Take a queued analysis; None where somebody has it or it has ended.
+
+    The attempt is counted here, before work begins: a worker that dies has used one.
+    """
+    taken = move(
+        session,
+        AnalysisRow,
+        AnalysisState.QUEUED,
+        AnalysisState.RUNNING,
+        AnalysisRow.id == analysis_id,
+        cause=Cause("taken", owner),
+        values={
+            "attempts": AnalysisRow.attempts + 1,
+            "fence": AnalysisRow.fence + 1,
+            "owner": owner,
+            "lease_until": after(lease_s),
+            "started_at": now(),
+        },
+    )
+    if not taken:
+        return None
+    row, series = session.execute(
+        select(AnalysisRow, SeriesRow)
+        .join(SeriesRow, SeriesRow.id == AnalysisRow.series_id)
+        .where(AnalysisRow.id == analysis_id)
+    ).one()
+    return Work(
+        lease=Lease(row.id, row.fence, row.attempts),
+        series_revision=row.series_revision,
+        package_sha256=row.package_sha256,
+        reference_version=row.reference_version,
+        instances=instances_of(session, series.id, row.series_revision),
+        series=tuple(of_study(session, series.study_id)),
+    )
+
+
+def renew(session: Session, lease: Lease, *, lease_s: float, wall_limit_s: float) -> None:
+    """Hold a lease for longer, but no attempt beyond the wall limit.
+
+    Raises
+    ------
+    Unavailable
+        LEASE_LOST.
+    """
+    renewed = session.scalar(
+        update(AnalysisRow)
+        .where(*_mine(lease), AnalysisRow.started_at > ago(wall_limit_s))
+        .values(lease_until=after(lease_s))
+        .returning(AnalysisRow.id)
+    )
+    if renewed is None:
+        raise _lost(lease)
+
+
+def finish(session: Session, lease: Lease, ending: Ending, plans: Sequence[Plan]) -> None:
+    """Write a result with its objects and deliveries, and supersede what it replaces.
+
+    Raises
+    ------
+    Unavailable
+        LEASE_LOST: another worker has the analysis, or a person cancelled it. Nothing is written.
+    """
+    row, series = _locked(session, lease)
+    if _has_newer(session, row):
+        _cancel_outdated(session, lease)
+        return
+    _supersede(session, row, series)
+    reason = ending.reasons[0] if ending.reasons else None
+    _end(
+        session,
+        lease,
+        ending.state,
+        reason,
+        values={"fitness": ending.fitness, "report": json.loads(ending.report_json)},
+    )
+    dicom = _add_objects(session, lease.analysis_id, ending.objects)
+    hold = _hold(session, series, row, ending)
+    deliveries.plan(session, lease.analysis_id, dicom, plans, hold)
+
+
+def give_up(session: Session, lease: Lease, reason: Reason, *, attempts: int) -> AnalysisState:
+    """End an attempt that failed by our fault: queued again, or failed after the last one.
+
+    Raises
+    ------
+    Unavailable
+        LEASE_LOST.
+    """
+    row, series = _locked(session, lease)
+    if lease.attempt < attempts:
+        _end(session, lease, AnalysisState.QUEUED, reason, values={"queued_at": now()})
+        announce(session, [lease.analysis_id])
+        return AnalysisState.QUEUED
+    if _has_newer(session, row):
+        _cancel_outdated(session, lease)
+        return AnalysisState.CANCELLED
+    _supersede(session, row, series)
+    _end(session, lease, AnalysisState.FAILED, reason)
+    return AnalysisState.FAILED
+
+
+def sweep(session: Session, *, attempts: int) -> list[tuple[int, AnalysisState]]:
+    """Take analyses from workers that gave no sign: queued again, or failed after the last try."""
+    rows = session.scalars(
+        select(AnalysisRow)
+        .where(AnalysisRow.state == AnalysisState.RUNNING, AnalysisRow.lease_until < now())
+        .with_for_update(skip_locked=True)
+    ).all()
+    died = Reason(Code.WORKER_DIED, f"The worker died or stalled at each of {attempts} attempts.")
+    return [
+        (row.id, give_up(session, Lease(row.id, row.fence, row.attempts), died, attempts=attempts))
+        for row in rows
+    ]
+
+
+def _mine(lease: Lease) -> tuple[ColumnElement[bool], ...]:
+    return (
+        AnalysisRow.id == lease.analysis_id,
+        AnalysisRow.fence == lease.fence,
+        AnalysisRow.state == AnalysisState.RUNNING,
+    )
+
+
+def _lost(lease: Lease) -> Unavailable:
+    return Unavailable(
+        Code.LEASE_LOST,
+        f"Analysis {lease.analysis_id} was taken over or cancelled (fence {lease.fence}).",
+    )
+
+
+def _locked(session: Session, lease: Lease) -> tuple[AnalysisRow, SeriesRow]:
+    """Lock the study's series, then the analysis: what ends at once ends one after the other."""
+    study_id = session.scalar(
+        select(SeriesRow.study_id)
+        .join(AnalysisRow, AnalysisRow.series_id == SeriesRow.id)
+        .where(AnalysisRow.id == lease.analysis_id)
+    )
+    all_series = session.scalars(
+        select(SeriesRow)
+        .where(SeriesRow.study_id == study_id)
+        .order_by(SeriesRow.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+    row = session.scalars(
+        select(AnalysisRow)
+        .where(*_mine(lease))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if row is None:
+        raise _lost(lease)
+    return row, next(series for series in all_series if series.id == row.series_id)
+
+
+def _has_newer(session: Session, row: AnalysisRow) -> bool:
+    newer = select(AnalysisRow.id).where(
+        AnalysisRow.series_id == row.series_id,
+        AnalysisRow.id > row.id,
+        AnalysisRow.state.in_(ENDED),
+    )
+    return session.scalar(newer.limit(1)) is not None
+
+
+def _cancel_outdated(session: Session, lease: Lease) -> None:
+    _end(
+        session,
+        lease,
+        AnalysisState.CANCELLED,
+        Reason(Code.SUPERSEDED, Code.SUPERSEDED.meaning),
+    )
+
+
+def _end(
+    session: Session,
+    lease: Lease,
+    state: AnalysisState,
+    reason: Reason | None,
+    values: dict[str, object] | None = None,
+) -> None:
+    moved = move(
+        session,
+        AnalysisRow,
+        AnalysisState.RUNNING,
+        state,
+        *_mine(lease),
+        cause=Cause(reason.code if reason else "measured", WORKER),
+        values={
+            "owner": None,
+            "lease_until": None,
+            "ended_at": None if state is AnalysisState.QUEUED else now(),
+            "code": reason.code if reason else None,
+            "sentence": reason.sentence if reason else None,
+        }
+        | (values or {}),
+    )
+    if not moved:
+        raise _lost(lease)
+
+
+def _supersede(session: Session, row: AnalysisRow, series: SeriesRow) -> None:
+    """Put earlier analyses aside: of this series, and of what the study's selection dropped."""
+    dropped = select(SeriesRow.id).where(
+        SeriesRow.study_id == series.study_id, SeriesRow.state == SeriesState.NOT_SELECTED
+    )
+    is_choice = series.state == SeriesState.SELECTED
+    replaced = AnalysisRow.series_id == series.id
+    if is_choice:
+        replaced |= AnalysisRow.series_id.in_(dropped)
+    for state in sorted(ENDED):
+        ids = move(
+            session,
+            AnalysisRow,
+            state,
+            AnalysisState.SUPERSEDED,
+            AnalysisRow.id < row.id,
+            replaced,
+            cause=Cause(f"analysis {row.id} took its place", WORKER),
+        )
+        if ids:
+            deliveries.hold(
+                session, DeliveryRow.analysis_id.in_(ids), code=Code.SUPERSEDED, by=WORKER
+            )
+
+
+def _add_objects(
+    session: Session, analysis_id: int, objects: Sequence[NewObject]
+) -> dict[int, str]:
+    """Write the rows of the files; return id and kind of those that are DICOM."""
+    dicom = {}
+    for each in objects:
+        object_id = session.scalars(
+            insert(ObjectRow)
+            .values(
+                analysis_id=analysis_id,
+                kind=each.kind,
+                name=each.name,
+                sop_instance_uid=each.sop_instance_uid,
+                store_key=each.store_key,
+                sha256=each.sha256,
+                size_bytes=each.size_bytes,
+            )
+            .returning(ObjectRow.id)
+        ).one()
+        if each.sop_instance_uid is not None:
+            dicom[object_id] = each.kind
+    return dicom
+
+
+def _hold(session: Session, series: SeriesRow, row: AnalysisRow, ending: Ending) -> Code | None:
+    """Return why the result waits for a person, the gravest reason first."""
+    if is_patient_in_doubt(session, series.study_id):
+        return Code.PATIENT_CORRECTION
+    if series.revision > row.series_revision:
+        return Code.SUPERSEDED
+    codes = {reason.code for reason in ending.reasons}
+    for code in (Code.OUTSIDE_INTENDED_USE, Code.IMPLAUSIBLE):
+        if code in codes:
+            return code
+    return None

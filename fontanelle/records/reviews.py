@@ -1,0 +1,65 @@
+"""Readers' words on results; the latest counts, all are kept."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from fontanelle.errors import Code, Refused
+from fontanelle.lifecycle import AnalysisState, Verdict
+from fontanelle.records import deliveries
+from fontanelle.records.tables import AnalysisRow, DeliveryRow, ReviewRow
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """One word of one reader."""
+
+    verdict: Verdict
+    comment: str
+    person: str
+    at: datetime
+
+
+def add(session: Session, analysis_id: int, verdict: Verdict, *, comment: str, person: str) -> None:
+    """Record a reader's word; acceptance releases what waited for it, rejection holds the rest.
+
+    Raises
+    ------
+    Refused
+        NOT_FOUND; MOVE_REFUSED where there is no result to speak of.
+    """
+    state = session.scalar(
+        select(AnalysisRow.state).where(AnalysisRow.id == analysis_id).with_for_update()
+    )
+    if state is None:
+        raise Refused(Code.NOT_FOUND, f"There is no analysis {analysis_id}.")
+    if state != AnalysisState.SUCCEEDED:
+        raise Refused(Code.MOVE_REFUSED, f"Analysis {analysis_id} is {state}: nothing to review.")
+    session.execute(
+        insert(ReviewRow).values(
+            analysis_id=analysis_id, verdict=verdict, comment=comment, person=person
+        )
+    )
+    session.execute(
+        update(AnalysisRow).where(AnalysisRow.id == analysis_id).values(verdict=verdict)
+    )
+    if verdict is Verdict.ACCEPTED:
+        deliveries.release(session, analysis_id, by=person)
+    else:
+        deliveries.hold(
+            session,
+            DeliveryRow.analysis_id == analysis_id,
+            DeliveryRow.code.is_distinct_from(Code.PATIENT_CORRECTION),
+            code=Code.REVIEW_REJECTED,
+            by=person,
+        )
+
+
+def of(session: Session, analysis_id: int) -> list[Review]:
+    """Return all words on a result, the latest first."""
+    rows = session.scalars(
+        select(ReviewRow).where(ReviewRow.analysis_id == analysis_id).order_by(ReviewRow.id.desc())
+    )
+    return [Review(Verdict(row.verdict), row.comment, row.person, row.at) for row in rows]

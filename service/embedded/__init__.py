@@ -1,0 +1,1 @@
+"""The servers that `up` starts where no address is given: PostgreSQL and Valkey, as children."""
