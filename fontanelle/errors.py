@@ -45,6 +45,7 @@ class Code(StrEnum):
     DATA_FOLDER = "servers.data_folder", "The data folder cannot be used."
     PORT_TAKEN = "servers.port", "A port cannot be listened on."
     ROLE_FAILS = "servers.role", "A part of the service does not start."
+    ROLE_SILENT = "servers.role_silent", "A part of the service gives no sign of life."
     LEASE_LOST = "records.lease_lost", "The analysis was taken over by another worker."
     MOVE_REFUSED = "records.move", "In its present state this cannot be done."
     NOT_FOUND = "records.not_found", "There is nothing of that id."
@@ -97,6 +98,12 @@ class Code(StrEnum):
     PERSON_NEEDED = "http.person_needed", "Only a person's key may do this."
     AMBIGUOUS = "http.ambiguous", "The accession number belongs to more than one study."
     IDEMPOTENCY = "http.idempotency", "The Idempotency-Key was used for another request."
+    PATH_UNKNOWN = "http.path", "There is nothing at this address."
+    METHOD = "http.method", "The address does not take this method."
+    TOO_LARGE = "http.too_large", "The body is larger than any request needs."
+    CROSS_SITE = "http.cross_site", "The request came from another site."
+    REQUEST_BUG = "http.internal", "An error of ours; the log says where."
+    NOTHING_SERVED = "http.nothing_served", "No worker has said yet what it measures with."
 
     # Admission: may this be measured?
     EMPTY = "admission.empty", "A file is empty or ends before its header does."

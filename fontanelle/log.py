@@ -40,6 +40,7 @@ class Fields(TypedDict, total=False):
     destination: str
 
 
+OURS: Final = ("fontanelle", "models", "worker", "service")
 QUIET: Final = (
     "pydicom",
     "pynetdicom",
@@ -110,8 +111,9 @@ def configure(role: str) -> None:
     """Send everything through one formatter; libraries may only warn."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(role))
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    for name in OURS:
+        logging.getLogger(name).setLevel(logging.INFO)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)

@@ -9,6 +9,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
@@ -283,6 +284,48 @@ def environment_of(settings: Settings) -> dict[str, str]:
         if secret is not None:
             found[_variable(name)] = secret.get_secret_value()
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One setting, for a person: its dotted name, its value as JSON, and where it came from."""
+
+    name: str
+    value: object
+    origin: str
+
+
+def explained(settings: Settings, environment: Mapping[str, str]) -> list[Explained]:
+    """Return every setting with its value and its origin; secrets as `***`.
+
+    Parameters
+    ----------
+    settings
+        What `load` made of the environment.
+    environment
+        The same that `load` was given.
+    """
+    origins = _origins(environment)
+    found = []
+    for name, value in settings.model_dump(mode="json").items():
+        inner = value.items() if name in SECTIONS else [(None, value)]
+        for each, said in inner:
+            path = (name,) if each is None else (name, each)
+            shown = "***" if name in SECRETS and said is not None else said
+            found.append(Explained(".".join(path), shown, origins.get(path, "default")))
+    return found
+
+
+def _origins(environment: Mapping[str, str]) -> dict[tuple[str, ...], str]:
+    """Return where the settings that were said come from; the later one wins, as in `load`."""
+    origins: dict[tuple[str, ...], str] = {}
+    for name, value in _from_file(environment.get(FILE)).items():
+        inner = value if name in SECTIONS and isinstance(value, dict) else None
+        paths = [(name,)] if inner is None else [(name, each) for each in inner]
+        origins |= dict.fromkeys(paths, f"the file that {FILE} names")
+    known = known_variables()
+    origins |= {known[each]: each for each in sorted(environment) if each in known}
+    return origins
 
 
 def known_variables() -> dict[str, tuple[str, ...]]:

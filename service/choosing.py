@@ -1,6 +1,7 @@
 """Which series of a study is measured: the library's selection, on what lies on the spool."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from pydicom.uid import (
@@ -35,18 +36,38 @@ def _is_measurable(found: CompleteSeries) -> bool:
     return any(each.sop_class_uid in MEASURABLE for each in found.instances)
 
 
-def _selected(candidates: Sequence[CompleteSeries], spool: Spool) -> Sequence[Decision]:
-    """Select among the candidates; what cannot be read is a reason of all of them."""
-    files = [spool.path(each.spool_key) for one in candidates for each in one.instances]
-    if not files:
-        return ()
+def _selected(candidates: Sequence[CompleteSeries], spool: Spool) -> list[Decision]:
+    """Select among the candidates; one that cannot be read is no obstacle to the others."""
+    if not candidates:
+        return []
     try:
-        return select(read_study(files).series).decisions
+        return list(select(read_study(_files(candidates, spool)).series).decisions)
     except Refused as refusal:
-        return [
-            Decision(each.series_instance_uid, chosen=False, reasons=(refusal.reason,))
-            for each in candidates
-        ]
+        unreadable = _unreadable(candidates, spool)
+        if not unreadable:
+            # Each by itself is sound: it is together that they make no study.
+            return [_refused(each, refusal.reason) for each in candidates]
+    uids = {each.series_instance_uid for each in unreadable}
+    rest = [each for each in candidates if each.series_instance_uid not in uids]
+    return [*unreadable, *_selected(rest, spool)]
+
+
+def _unreadable(candidates: Sequence[CompleteSeries], spool: Spool) -> list[Decision]:
+    found = []
+    for each in candidates:
+        try:
+            read_study(_files([each], spool))
+        except Refused as refusal:
+            found.append(_refused(each, refusal.reason))
+    return found
+
+
+def _files(series: Sequence[CompleteSeries], spool: Spool) -> list[Path]:
+    return [spool.path(each.spool_key) for one in series for each in one.instances]
+
+
+def _refused(series: CompleteSeries, reason: Reason) -> Decision:
+    return Decision(series.series_instance_uid, chosen=False, reasons=(reason,))
 
 
 def _decision(found: CompleteSeries, decided: Decision | None) -> SeriesDecision:

@@ -14,13 +14,22 @@ import click
 from fontanelle.errors import FontanelleError, Refused, Unavailable
 
 COMMANDS: Final = {
+    "alive": ("service.commands.alive", "Say whether a role of this machine is well."),
     "analyse": ("service.commands.analyse", "Measure one series or study, without a service."),
+    "db": ("service.commands.db", "Upgrade, downgrade and check the database's schema."),
     "demo": ("service.commands.demo", "Measure a synthetic toddler's head, or a series of yours."),
+    "doctor": ("service.commands.doctor", "Say what is missing, each with its remedy."),
+    "key": ("service.commands.key", "Create, revoke and list API keys."),
     "models": (
         "service.commands.models",
         "List, show, verify, train, export and evaluate packages.",
     ),
     "norms": ("service.commands.norms", "List and show references."),
+    "run": ("service.commands.run", "Serve one role until stopped."),
+    "send": ("service.commands.send", "Send a folder by C-STORE, with progress."),
+    "settings": ("service.commands.settings", "Show every setting and where it came from."),
+    "status": ("service.commands.status", "Show what is waiting, running, failed, undelivered."),
+    "up": ("service.commands.up", "Serve everything until stopped."),
 }
 
 BUG: Final = 1

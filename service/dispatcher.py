@@ -6,21 +6,22 @@ are rows: a dispatcher that was killed goes on where it was.
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
 from typing import Final
 
 from celery import Celery
 from kombu.exceptions import OperationalError
 
 from fontanelle import log
-from fontanelle.errors import Code, Reason, Unavailable
+from fontanelle.errors import Code, FontanelleError, Reason, Unavailable
 from fontanelle.imaging.attributes import keep_values_out_of_logs
 from fontanelle.records import analyses, leases, outbox, processes, series, tooling
 from fontanelle.records.database import Records
 from fontanelle.records.files import Spool
 from fontanelle.records.series import CompleteSeries, SeriesDecision
+from fontanelle.records.tooling import Tooling
 from fontanelle.settings import Settings, secret
 from service.choosing import decisions_on
 from service.signals import until_stopped
@@ -32,46 +33,79 @@ QUEUE: Final = "analyses"
 """The worker's task and queue: the two meet in the database and by these names."""
 SEND_AGAIN_AT_ONCE: Final = 4
 """How many of the oldest waiting analyses are announced again: more would only wait their turn."""
+BEAT_S: Final = 5.0
 PATIENCE_S: Final = 1.0
-"""Between two tries while the database or the broker is away."""
+"""Between two tries while something is away."""
+BROKER_LIMIT_S: Final = 5.0
+"""What the broker is given to take a message."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Dispatcher:
-    """The steps, each callable by itself."""
+    """The steps, each callable by itself.
 
-    records: Records
-    spool: Spool
-    send: Callable[[int], None]
-    settings: Settings
+    Parameters
+    ----------
+    send
+        Hands the id of an analysis to the broker, or raises Unavailable.
+    """
 
-    def round(self) -> None:
-        """Take every step once."""
-        self.close_quiet()
-        self.select_quiet()
-        self.sweep()
-        self.announce()
-        with self.records.begin() as session:
-            processes.beat(session, ROLE)
+    def __init__(
+        self, records: Records, spool: Spool, send: Callable[[int], None], settings: Settings
+    ) -> None:
+        self._records = records
+        self._spool = spool
+        self._send = send
+        self._settings = settings
+        self._beat_at_s = float("-inf")
+        self._troubles: dict[str, str] = {}
+
+    def serve(self, stopped: threading.Event) -> None:
+        """Go round until stopped; what is away is waited for."""
+        while not stopped.is_set():
+            is_well = self.round()
+            stopped.wait(self._settings.dispatcher.poll_s if is_well else PATIENCE_S)
+
+    def round(self) -> bool:
+        """Take every step once, whatever becomes of the others; tell whether all went well."""
+        steps = (self.close_quiet, self.select_quiet, self.sweep, self.announce, self.beat)
+        went_well = [self._went_well(step) for step in steps]
+        return all(went_well)
 
     def close_quiet(self) -> None:
         """Close series to which nothing came for their quiet period."""
-        with self.records.begin() as session:
+        with self._records.begin() as session:
             closed = series.close_quiet(session)
         for series_id in closed:
             log.event(_log, "series.complete", series=series_id)
 
     def select_quiet(self) -> None:
-        """Decide on the series of each study to which nothing is coming any more."""
-        with self.records.begin() as session:
+        """Decide on the oldest study to which nothing is coming any more.
+
+        One a round: it is announced before the headers of the next are read.
+        """
+        with self._records.begin() as session:
+            served = tooling.served(session)
             studies = series.quiet_studies(session)
+        if served is None:
+            # No worker has come up yet: what an analysis would be made with is not known.
+            return
+        trouble: Exception | None = None
         for study_id in studies:
-            self._select(study_id)
+            try:
+                self._select(study_id, served)
+            except Unavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 (one study that trips us delays no other)
+                trouble = error
+            else:
+                return
+        if trouble is not None:
+            raise trouble
 
     def sweep(self) -> None:
         """Take analyses from workers that gave no sign."""
-        with self.records.begin() as session:
-            swept = leases.sweep(session, attempts=self.settings.worker.attempts)
+        with self._records.begin() as session:
+            swept = leases.sweep(session, attempts=self._settings.worker.attempts)
         for analysis_id, state in swept:
             log.warning(_log, "analysis.swept", analysis=analysis_id, state=state)
 
@@ -81,51 +115,53 @@ class Dispatcher:
         Raises
         ------
         Unavailable
-            BROKER_AWAY; nothing is marked as sent.
+            BROKER_AWAY; what was not sent is not marked as sent.
         """
-        with self.records.begin() as session:
+        with self._records.begin() as session:
             waiting = outbox.to_send(
                 session,
-                again_s=self.settings.dispatcher.send_again_s,
+                again_s=self._settings.dispatcher.send_again_s,
                 again_limit=SEND_AGAIN_AT_ONCE,
             )
         for analysis_id in waiting:
-            self.send(analysis_id)
-            with self.records.begin() as session:
+            self._send(analysis_id)
+            with self._records.begin() as session:
                 outbox.mark_sent(session, [analysis_id])
+            log.event(_log, "analysis.announced", analysis=analysis_id)
 
-    def _select(self, study_id: int) -> None:
-        with self.records.begin() as session:
-            served = tooling.served(session)
-            found = series.complete_series(session, study_id)
-        if served is None:
-            # No worker has come up yet: what an analysis would be made with is not known.
+    def beat(self) -> None:
+        """Give a sign of life, now and then."""
+        at_s = time.monotonic()
+        if at_s - self._beat_at_s < BEAT_S:
             return
-        decided = self._decisions(study_id, found)
-        with self.records.begin() as session:
-            if not series.decide(session, study_id, decided):
+        with self._records.begin() as session:
+            processes.beat(session, ROLE)
+        self._beat_at_s = at_s
+
+    def _select(self, study_id: int, served: Tooling) -> None:
+        """Decide on every series of a study, and queue an analysis of what is to be measured."""
+        with self._records.begin() as session:
+            found = series.complete_series(session, study_id)
+        decisions = self._decisions(study_id, found)
+        with self._records.begin() as session:
+            if not series.decide(session, study_id, decisions):
+                # Something came in since: the study has its turn again when it is quiet.
                 return
-            queued = [
-                analyses.queue(session, each.series_id, each.revision, served, by=ROLE)
-                for each in decided
-                if each.selected
-            ]
-        for each in decided:
+            for each in decisions:
+                if each.selected:
+                    analyses.queue(session, each.series_id, each.revision, served, by=ROLE)
+        for each in decisions:
             log.event(
                 _log,
                 "series.selected" if each.selected else "series.not_selected",
                 series=each.series_id,
                 code=each.reasons[0].code if each.reasons else "none",
             )
-        for analysis_id in queued:
-            log.event(_log, "analysis.queued", analysis=analysis_id)
 
     def _decisions(self, study_id: int, found: Sequence[CompleteSeries]) -> list[SeriesDecision]:
         try:
-            return decisions_on(found, self.spool)
-        except Unavailable:
-            raise
-        except Exception as error:  # noqa: BLE001 (one study that trips us delays no other)
+            return decisions_on(found, self._spool)
+        except Exception as error:  # noqa: BLE001 (every series ends with a sentence)
             log.failure(_log, "study.selection_failed", error, study=study_id)
             reason = Reason(Code.ANALYSIS_BUG, Code.ANALYSIS_BUG.meaning)
             return [
@@ -133,43 +169,46 @@ class Dispatcher:
                 for each in found
             ]
 
+    def _went_well(self, step: Callable[[], None]) -> bool:
+        """Take a step; a trouble is logged when it begins, and not again while it lasts."""
+        name = step.__name__
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001 (outermost of the loop: the next round tries again)
+            event, trouble = "dispatcher.failed", type(error).__qualname__
+            if isinstance(error, FontanelleError):
+                event, trouble = "dispatcher.waits", str(error.reason.code)
+            if self._troubles.get(name) != trouble:
+                log.failure(_log, event, error)
+            self._troubles[name] = trouble
+            return False
+        self._troubles.pop(name, None)
+        return True
+
 
 def run(settings: Settings) -> None:
     """Dispatch until SIGTERM."""
     log.configure(ROLE)
     keep_values_out_of_logs()
+    stopped = until_stopped()
     with ExitStack() as stack:
         records = stack.enter_context(Records.open(secret(settings.database_url, "database_url")))
         dispatcher = Dispatcher(records, Spool(settings.spool), sender(settings), settings)
-        stopped = until_stopped()
         log.event(_log, "dispatcher.ready")
-        serve(dispatcher, stopped)
-        with records.begin() as session:
+        dispatcher.serve(stopped)
+        with suppress(Unavailable), records.begin() as session:
             processes.leave(session, ROLE)
-
-
-def serve(dispatcher: Dispatcher, stopped: threading.Event) -> None:
-    """Go round until stopped; what is away is waited for."""
-    away: Code | None = None
-    while not stopped.is_set():
-        try:
-            dispatcher.round()
-        except Unavailable as error:
-            if error.reason.code is not away:
-                log.failure(_log, "dispatcher.waits", error)
-            away = error.reason.code
-            stopped.wait(PATIENCE_S)
-        else:
-            away = None
-            stopped.wait(dispatcher.settings.dispatcher.poll_s)
 
 
 def sender(settings: Settings) -> Callable[[int], None]:
     """Return what hands a message to the broker, or raises Unavailable within seconds."""
-    app = Celery(ROLE, broker=secret(settings.broker_url, "broker_url"))
+    app = Celery(ROLE, broker=secret(settings.broker_url, "broker_url"), set_as_current=False)
     app.conf.update(
-        broker_connection_timeout=2,
-        broker_transport_options={"socket_timeout": 5, "socket_connect_timeout": 2},
+        broker_connection_timeout=BROKER_LIMIT_S,
+        broker_transport_options={
+            "socket_timeout": BROKER_LIMIT_S,
+            "socket_connect_timeout": BROKER_LIMIT_S,
+        },
         task_ignore_result=True,
     )
 

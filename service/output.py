@@ -15,6 +15,7 @@ RESULT_NAMES: Final = (
     "report.dcm",
     "labels.nii.gz",
     "overlay.png",
+    "report.html",
     "report.json",
 )
 """In the order in which they appear: where `report.json` is, the others of its run are too."""

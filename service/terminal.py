@@ -1,20 +1,16 @@
 """A result for a person at a terminal: a table there, plain aligned lines in a pipe."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
-from fontanelle.errors import Reason
-from fontanelle.imaging.quality import Grade
-from fontanelle.imaging.volumes import RegionVolumes
-from fontanelle.norms.comparison import Flag, ProtocolMatch, RegionComparison
 from fontanelle.reports import notice
-from fontanelle.reports.result import Result
-from fontanelle.reports.withholding import redacted
 
+Report = Mapping[str, Any]
+"""The analysis object, as `report.json` holds it and the API answers it."""
 NOTICE: Final = notice.NOTICE
 _NONE: Final = "-"
 
@@ -47,23 +43,22 @@ class Table:
         return "  ".join(cells).rstrip()
 
 
-def show(result: Result, *, coloured: bool) -> None:
+def show(report: Report, *, coloured: bool) -> None:
     """Print a result: what was found, what it was compared with, and every reservation.
 
     Parameters
     ----------
-    result
-        Any result; a withheld one shows no numbers.
+    report
+        The analysis object; a withheld one holds no numbers.
     coloured
         A terminal: draw the table with rules and bold type.
     """
-    result = redacted(result)
-    table = table_of(result)
+    table = table_of(report)
     if table is not None and coloured:
         _draw(table)
     elif table is not None:
         click.echo("\n".join(table.lines()))
-    click.echo("\n".join(summary_of(result)))
+    click.echo("\n".join(summary_of(report)))
 
 
 def show_files(written: Iterable[Path]) -> None:
@@ -72,35 +67,30 @@ def show_files(written: Iterable[Path]) -> None:
         click.echo(f"wrote {path}")
 
 
-def table_of(result: Result) -> Table | None:
+def table_of(report: Report) -> Table | None:
     """Return the table of regions; None where there are no volumes."""
-    if result.volumes is None:
+    if not report["measurements"]:
         return None
-    compared = {c.region: c for c in result.comparison.regions} if result.comparison else {}
-    labels = {region.name: region.label for region in result.region_set.regions}
-    provisional = result.package.protocol_match is ProtocolMatch.APPROXIMATE
+    provisional = report["package"]["protocol_match"] == "approximate"
     z = "prov. z" if provisional else "z"
     return Table(
         ("region", "mL", "tissue", "expected", "95 % range", z, "centile", "remark"),
-        tuple(_row(labels[v.region], v, compared.get(v.region)) for v in result.volumes.regions),
+        tuple(_row(measured) for measured in report["measurements"]),
         remarks=True,
     )
 
 
-def _row(label: str, measured: RegionVolumes, c: RegionComparison | None) -> tuple[str, ...]:
-    volumes = (measured.compartment_ml, measured.parenchyma_ml)
-    return (label, *(f"{volume:.1f}" for volume in volumes), *_compared(c))
-
-
-def _compared(c: RegionComparison | None) -> tuple[str, ...]:
-    if c is None:
-        return (_NONE,) * 5
+def _row(measured: Report) -> tuple[str, ...]:
+    low_ml, high_ml = measured["low_ml"], measured["high_ml"]
     return (
-        _number(c.expected_ml, ".1f"),
-        _NONE if c.low_ml is None else f"{c.low_ml:.1f}-{c.high_ml:.1f}",
-        _number(c.z, "+.2f"),
-        _centile(c.centile),
-        _remark(c),
+        measured["label"],
+        _number(measured["volume_ml"], ".1f"),
+        _number(measured["parenchyma_ml"], ".1f"),
+        _number(measured["expected_ml"], ".1f"),
+        _NONE if low_ml is None else f"{low_ml:.1f}-{high_ml:.1f}",
+        _number(measured["z"], "+.2f"),
+        _centile(measured["centile"]),
+        _remark(measured),
     )
 
 
@@ -115,28 +105,29 @@ def _centile(value: float | None) -> str:
     return _number(value, ".1f")
 
 
-def _remark(compared: RegionComparison) -> str:
-    if compared.flag is Flag.NOT_COMPARED and compared.reasons:
-        return str(compared.reasons[0].code)
-    return compared.flag.replace("_", " ")
+def _remark(measured: Report) -> str:
+    flag, reasons = measured["flag"], measured["reasons"]
+    if flag == "not_compared" and reasons:
+        return str(reasons[0])
+    return str(flag).replace("_", " ")
 
 
-def summary_of(result: Result) -> list[str]:
+def summary_of(report: Report) -> list[str]:
     """Return the lines below the table: sums, provenance, reservations."""
-    state = result.fitness or result.state
-    lines = [f"{state}: " + _STATES[str(state)]]
-    if result.volumes is not None:
-        volumes = result.volumes
+    state = report["fitness"] or report["state"]
+    lines = [f"{state}: " + _STATES[state]]
+    if report["measurements"]:
+        summary = report["summary"]
         lines += [
-            f"regions {volumes.total_ml:.1f} mL, ventricles {volumes.ventricles_ml:.1f} mL, "
-            f"intracranial {volumes.intracranial_ml:.1f} mL"
+            f"regions {summary['total_ml']:.1f} mL, ventricles {summary['ventricles_ml']:.1f} mL, "
+            f"intracranial {summary['intracranial_ml']:.1f} mL"
         ]
-    lines += [_patient(result), *_provenance(result)]
-    checks = [c for c in result.quality if c.grade is not Grade.PASS]
-    lines += [f"check {c.check}: {c.grade}: {c.sentence}" for c in checks]
-    lines += [_reason(reason) for reason in (*result.reasons, *result.remarks)]
-    if result.timings_s:
-        lines += ["seconds: " + ", ".join(f"{k} {v:.1f}" for k, v in result.timings_s.items())]
+    lines += [_patient(report["patient"]), *_provenance(report)]
+    checks = [c for c in report["quality"] if c["grade"] != "pass"]
+    lines += [f"check {c['check']}: {c['grade']}: {c['sentence']}" for c in checks]
+    lines += [_reason(reason) for reason in (*report["reasons"], *report["remarks"])]
+    if timings := report["timings_s"]:
+        lines += ["seconds: " + ", ".join(f"{k} {v:.1f}" for k, v in timings.items())]
     return lines
 
 
@@ -149,33 +140,34 @@ _STATES: Final = {
 }
 
 
-def _patient(result: Result) -> str:
-    age, sex = result.patient.age_days, result.patient.sex
-    source = (result.patient.age_source or "").replace("_", " ")
+def _patient(patient: Report) -> str:
+    age, sex = patient["age_days"], patient["sex"]
+    source = (patient["age_source"] or "").replace("_", " ")
     aged = "age unknown" if age is None else f"age {age} days ({source})"
     return f"{aged}, sex {sex or 'unknown'}"
 
 
-def _provenance(result: Result) -> list[str]:
-    package = result.package
+def _provenance(report: Report) -> list[str]:
+    package, engine, reference = report["package"], report["engine"], report["reference"]
     lines = [
-        f"package {package.name} {package.version}, protocol {package.protocol} "
-        f"({package.protocol_match}), sha256 {package.sha256[:12]}"
+        f"package {package['name']} {package['version']}, protocol {package['protocol']} "
+        f"({package['protocol_match']}), sha256 {package['sha256'][:12]}"
     ]
-    if (engine := result.engine) is not None:
+    if engine is not None:
         lines += [
-            f"engine {engine.provider}, {engine.precision}, {engine.device}, {engine.seconds:.1f} s"
+            f"engine {engine['provider']}, {engine['precision']}, {engine['device']}, "
+            f"{engine['seconds']:.1f} s"
         ]
-    if (compared := result.comparison) is not None:
+    if reference is not None:
         lines += [
-            f"reference {compared.reference_id} ({compared.reference_version[:19]}), "
-            f"tier {compared.tier}, site {compared.site_status}"
+            f"reference {reference['id']} ({reference['version'][:19]}), "
+            f"tier {reference['tier']}, site {reference['site_status']}"
         ]
     return lines
 
 
-def _reason(reason: Reason) -> str:
-    return f"{reason.code}: {reason.sentence}"
+def _reason(reason: Report) -> str:
+    return f"{reason['code']}: {reason['sentence']}"
 
 
 def _draw(table: Table) -> None:

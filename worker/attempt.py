@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from fontanelle import log
@@ -17,7 +18,6 @@ from fontanelle.records.deliveries import Plan
 from fontanelle.records.files import FileStore, Spool
 from fontanelle.records.leases import Ending, Lease, NewObject, Work
 from fontanelle.records.processes import process_name
-from fontanelle.records.series import SeriesSeen
 from fontanelle.settings import WorkerSettings
 from worker.heartbeat import Heartbeat
 from worker.pipeline import Outcome, Tools, analyse_series
@@ -26,6 +26,7 @@ from worker.reading import Question
 _log = logging.getLogger(__name__)
 RETRY_S: Final = 0.5
 """Between two tries to write an ending while the database is away."""
+BUG: Final = Reason(Code.ANALYSIS_BUG, Code.ANALYSIS_BUG.meaning)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,14 +46,16 @@ class Workshop:
         """Work on an analysis if it waits for somebody; whatever happens, its row says so."""
         try:
             work = self._claimed(analysis_id)
-        except Unavailable as error:
-            # Not taken: the dispatcher announces it again when the database is back.
-            log.failure(_log, "analysis.not_claimed", error, analysis=analysis_id)
+        except Exception as error:  # noqa: BLE001 (outermost: nothing was taken)
+            # The dispatcher announces it again.
+            log.failure(_log, "analysis.not_taken", error, analysis=analysis_id)
             return
         if work is None:
             return
-        with self.heartbeat.holding(work.lease):
-            self._attempt(work)
+        lease = work.lease
+        log.event(_log, "analysis.taken", analysis=analysis_id, attempt=lease.attempt)
+        with self.heartbeat.holding(lease):
+            self._end(lease, self._measured(work))
 
     def _claimed(self, analysis_id: int) -> Work | None:
         with self.records.begin() as session:
@@ -63,46 +66,37 @@ class Workshop:
                 lease_s=self.settings.lease_s,
             )
 
-    def _attempt(self, work: Work) -> None:
-        started_s = self.clock.monotonic_s()
-        lease = work.lease
+    def _measured(self, work: Work) -> Ending | Reason:
+        """Return what was found, or why the attempt failed by our fault."""
         try:
-            ending = self._measured(work)
+            self._require_tools(work)
+            question = _question(work, self.tools)
+            return self._stored(analyse_series(self._files(work), self.tools, question, self.clock))
         except FontanelleError as error:
-            log.failure(_log, "analysis.attempt_failed", error, analysis=lease.analysis_id)
-            self._give_up(lease, error.reason)
-            return
+            log.failure(_log, "analysis.attempt_failed", error, analysis=work.lease.analysis_id)
+            return error.reason
         except Exception as error:  # noqa: BLE001 (outermost of an attempt: the row must end)
-            log.failure(_log, "analysis.attempt_failed", error, analysis=lease.analysis_id)
-            self._give_up(lease, Reason(Code.ANALYSIS_BUG, Code.ANALYSIS_BUG.meaning))
-            return
-        if self._finished(lease, ending):
-            log.event(
-                _log,
-                "analysis.ended",
-                analysis=lease.analysis_id,
-                attempt=lease.attempt,
-                state=ending.state,
-                fitness=ending.fitness or "none",
-                took_s=round(self.clock.monotonic_s() - started_s, 3),
-            )
+            log.failure(_log, "analysis.attempt_failed", error, analysis=work.lease.analysis_id)
+            return BUG
 
-    def _measured(self, work: Work) -> Ending:
-        package, reference = self.tools.package, self.tools.reference
-        if (work.package_sha256, work.reference_version) != (package.sha256, reference.version):
+    def _require_tools(self, work: Work) -> None:
+        serves = (self.tools.package.sha256, self.tools.reference.version)
+        if (work.package_sha256, work.reference_version) != serves:
             raise Unavailable(
                 Code.PACKAGE_UNKNOWN,
-                "The analysis was queued for another package or reference than this worker serves.",
+                "The analysis was asked for with another package or reference than is served.",
             )
-        valid = reference.validity
-        question = Question(
-            (valid.age_days_min, valid.age_days_max),
-            series_revision=work.series_revision,
-            decisions=tuple(_decision(series) for series in work.series),
-        )
+
+    def _files(self, work: Work) -> list[Path]:
+        """Return the files of the series; one that is gone is no fault of the series."""
         files = [self.spool.path(instance.spool_key) for instance in work.instances]
-        outcome = analyse_series(files, self.tools, question, self.clock)
-        return self._stored(outcome)
+        missing = sum(not file.is_file() for file in files)
+        if missing:
+            raise Unavailable(
+                Code.FILE_MISSING,
+                f"{missing} of {len(files)} instances of the series are no longer on the spool.",
+            )
+        return files
 
     def _stored(self, outcome: Outcome) -> Ending:
         """Put the files into the store; until the ending is written nobody knows of them."""
@@ -126,29 +120,65 @@ class Workshop:
             ),
         )
 
-    def _finished(self, lease: Lease, ending: Ending) -> bool:
-        """Write the ending, waiting for the database where it is away for a moment."""
+    def _end(self, lease: Lease, found: Ending | Reason) -> None:
+        """Write how an attempt ended, unless the lease was lost."""
+        try:
+            state = self._written(lease, found)
+        except Unavailable as error:
+            _note(lease, "analysis.not_ours", found, error.reason.code)
+        except Exception as error:  # noqa: BLE001 (outermost of an attempt: the row must end)
+            log.failure(_log, "analysis.not_written", error, analysis=lease.analysis_id)
+            if found is not BUG:
+                self._end(lease, BUG)
+            # Else the lease runs out, and the dispatcher's sweep ends it.
+        else:
+            _note(lease, "analysis.ended", found, state)
+
+    def _written(self, lease: Lease, found: Ending | Reason) -> AnalysisState:
+        """Write an ending, waiting for a database that is away: it took long to make."""
+        is_away = False
         while True:
             try:
                 with self.records.begin() as session:
-                    leases.finish(session, lease, ending, self.plans)
+                    if isinstance(found, Reason):
+                        attempts = self.settings.attempts
+                        return leases.give_up(session, lease, found, attempts=attempts)
+                    leases.finish(session, lease, found, self.plans)
+                    return found.state
             except Unavailable as error:
-                if error.reason.code is Code.DATABASE_AWAY:
-                    time.sleep(RETRY_S)
-                    continue
-                log.failure(_log, "analysis.lease_lost", error, analysis=lease.analysis_id)
-                return False
-            return True
-
-    def _give_up(self, lease: Lease, reason: Reason) -> None:
-        try:
-            with self.records.begin() as session:
-                leases.give_up(session, lease, reason, attempts=self.settings.attempts)
-        except Unavailable as error:
-            # The lease runs out by itself, and the dispatcher's sweep does the same.
-            log.failure(_log, "analysis.not_given_up", error, analysis=lease.analysis_id)
+                if error.reason.code is not Code.DATABASE_AWAY:
+                    raise
+                if not is_away:
+                    log.failure(_log, "analysis.waits", error, analysis=lease.analysis_id)
+                is_away = True
+                time.sleep(RETRY_S)
 
 
-def _decision(series: SeriesSeen) -> Decision:
-    chosen = series.state is SeriesState.SELECTED
-    return Decision(series.series_instance_uid, chosen, () if chosen else series.reasons)
+def _question(work: Work, tools: Tools) -> Question:
+    valid = tools.reference.validity
+    return Question(
+        (valid.age_days_min, valid.age_days_max),
+        series_revision=work.series_revision,
+        decisions=_decisions(work),
+    )
+
+
+def _decisions(work: Work) -> tuple[Decision, ...]:
+    """Return what was decided of each series of the study; of one just arriving nothing was."""
+    return tuple(
+        Decision(each.series_instance_uid, not each.reasons, each.reasons)
+        for each in work.series
+        if each.reasons or each.state is SeriesState.SELECTED or each.series_id == work.series_id
+    )
+
+
+def _note(lease: Lease, event: str, found: Ending | Reason, state: str) -> None:
+    log.event(
+        _log,
+        event,
+        analysis=lease.analysis_id,
+        attempt=lease.attempt,
+        fence=lease.fence,
+        state=state,
+        fitness=(isinstance(found, Ending) and found.fitness) or "none",
+    )

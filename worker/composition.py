@@ -1,5 +1,6 @@
 """What a worker process works with, put together once, before the first task."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -31,16 +32,18 @@ def installed(settings: Settings, records: Records, heartbeat: Heartbeat) -> Ite
     """Load package, reference and engine, prove the engine, and be ready for tasks."""
     keep_values_out_of_logs()
     package = load(find(settings.worker.package))
+    store = LocalStore(settings.results)
     made = Workshop(
         records=records,
         spool=Spool(settings.spool),
-        store=LocalStore(settings.results),
+        store=store,
         tools=Tools(package, reference.shipped(settings.worker.reference), open_engine(package)),
         plans=plans_of(settings),
         heartbeat=heartbeat,
         settings=settings.worker,
         clock=SystemClock(),
     )
+    store.sweep(time.time() - settings.worker.wall_limit_s)
     _installed.append(made)
     try:
         yield made

@@ -1,14 +1,14 @@
-"""Signs of life of a worker: one thread that says it is here and renews the lease that it holds."""
+"""Signs of life of a worker: it is here, its lease holds, its attempt keeps the wall limit."""
 
 import logging
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final, Self
 
 from fontanelle import log
-from fontanelle.clock import Clock
 from fontanelle.errors import Code, Unavailable
 from fontanelle.records import leases, processes
 from fontanelle.records.database import Records
@@ -20,14 +20,19 @@ EXIT_WALL_LIMIT: Final = 70
 """Exit code of a worker that ended itself: its attempt took longer than any may."""
 
 
-class Heartbeat:
-    """Beats every `heartbeat_s` while open; beside a lease it also watches the wall limit."""
+@dataclass(slots=True, eq=False)
+class _Held:
+    lease: Lease
+    is_lost: bool = False
 
-    def __init__(self, records: Records, settings: WorkerSettings, clock: Clock) -> None:
+
+class Heartbeat:
+    """Beats at once and every `heartbeat_s` while open, in a thread of its own."""
+
+    def __init__(self, records: Records, settings: WorkerSettings) -> None:
         self._records = records
         self._settings = settings
-        self._clock = clock
-        self._held: tuple[Lease, float] | None = None
+        self._held: _Held | None = None
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
@@ -41,39 +46,64 @@ class Heartbeat:
 
     @contextmanager
     def holding(self, lease: Lease) -> Iterator[None]:
-        """Renew a lease for as long as the context is open."""
-        self._held = (lease, self._clock.monotonic_s())
+        """Renew a lease while the context is open; past the wall limit the process ends."""
+        # Not a look at each beat: with a database that hangs there is none.
+        limit = threading.Timer(self._settings.wall_limit_s, _end_process, (lease,))
+        limit.daemon = True
+        limit.start()
+        self._held = _Held(lease)
         try:
             yield
         finally:
             self._held = None
+            limit.cancel()
 
     def _run(self) -> None:
-        while not self._closed.is_set():
-            held = self._held
-            if held is not None:
-                self._watch(*held)
+        is_away = False
+        while True:
             try:
-                self._beat(held[0] if held else None)
+                self._beat()
+                is_away = False
             except Unavailable as error:
-                # Away: the next beat may reach it. Lost: what the attempt writes is refused.
-                if error.reason.code is not Code.DATABASE_AWAY:
-                    log.failure(_log, "worker.lease", error)
-            self._closed.wait(self._settings.heartbeat_s)
+                if not is_away:
+                    log.failure(_log, "worker.waits", error)
+                is_away = True
+            except Exception as error:  # noqa: BLE001 (a thread that ended would lose every lease)
+                log.failure(_log, "worker.beat_failed", error)
+            if self._closed.wait(self._settings.heartbeat_s):
+                return
 
-    def _beat(self, lease: Lease | None) -> None:
+    def _beat(self) -> None:
+        held = self._held
         with self._records.begin() as session:
-            processes.beat(session, leases.WORKER, analysis_id=lease.analysis_id if lease else None)
-            if lease is not None and lease is (self._held or (None,))[0]:
+            processes.beat(
+                session, leases.WORKER, analysis_id=held.lease.analysis_id if held else None
+            )
+        if held is not None and not held.is_lost:
+            self._renew(held)
+
+    def _renew(self, held: _Held) -> None:
+        try:
+            with self._records.begin() as session:
                 leases.renew(
                     session,
-                    lease,
+                    held.lease,
                     lease_s=self._settings.lease_s,
                     wall_limit_s=self._settings.wall_limit_s,
                 )
+        except Unavailable as error:
+            if error.reason.code is not Code.LEASE_LOST:
+                raise
+            # Unless it just ended. The attempt goes on; what it writes will be refused.
+            held.is_lost = self._held is held
+            if held.is_lost:
+                lease = held.lease
+                log.warning(
+                    _log, "worker.lease_lost", analysis=lease.analysis_id, fence=lease.fence
+                )
 
-    def _watch(self, lease: Lease, since_s: float) -> None:
-        if self._clock.monotonic_s() - since_s > self._settings.wall_limit_s:
-            log.warning(_log, "worker.wall_limit", analysis=lease.analysis_id)
-            # Not an exception: the thread that is stuck would never see it. The sweep takes over.
-            os._exit(EXIT_WALL_LIMIT)
+
+def _end_process(lease: Lease) -> None:
+    log.warning(_log, "worker.wall_limit", analysis=lease.analysis_id, attempt=lease.attempt)
+    # Not an exception: a thread that is stuck would never see it. The sweep takes over.
+    os._exit(EXIT_WALL_LIMIT)

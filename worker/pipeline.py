@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fontanelle.clock import Clock
-from fontanelle.errors import Code, Reason, Refused
+from fontanelle.errors import Code, Reason, Refused, Unavailable
 from fontanelle.imaging.admission import Admission, admit_age
 from fontanelle.imaging.compartments import assemble
 from fontanelle.imaging.files import opened
@@ -116,12 +116,21 @@ def analyse_path(
 
 
 def analyse_series(files: list[Path], tools: Tools, question: Question, clock: Clock) -> Outcome:
-    """Analyse the instances of one selected series; what cannot be read is rejected, not raised."""
+    """Analyse the instances of one selected series; what is no scan is rejected, not raised.
+
+    Raises
+    ------
+    Unavailable
+        FILE_MISSING where the system does not give a file.
+    """
     watch = Stopwatch(clock)
     try:
         with watch.stage("read"):
             scan = read_scan(files, question)
     except Refused as refusal:
+        if refusal.reason.code is Code.INPUT_UNREADABLE:
+            # The disk's fault, not the series'.
+            raise Unavailable(Code.FILE_MISSING, refusal.reason.sentence) from refusal
         scan = no_scan(refusal.reason, question)
     return (
         _rejected(scan, tools, watch)

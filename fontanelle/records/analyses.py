@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, insert, select
+from sqlalchemy import ColumnElement, Select, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session, undefer
 
 from fontanelle.errors import Code, Reason, Refused, code_of
 from fontanelle.lifecycle import AnalysisState, SeriesState, Verdict
+from fontanelle.records.locks import lock_study_of
 from fontanelle.records.moves import Cause, move, move_one, record
 from fontanelle.records.tables import AnalysisRow, ObjectRow, OutboxRow, SeriesRow, StudyRow
 from fontanelle.records.times import now
@@ -39,7 +40,9 @@ class AnalysisSeen:
     verdict: Verdict
     attempts: int
     package_name: str
+    package_sha256: str
     reference_id: str
+    reference_version: str
     requested_by: str
     queued_at: datetime
     started_at: datetime | None
@@ -72,11 +75,12 @@ def queue(
     """Queue an analysis and its announcement; return its id.
 
     The same series revision with the same package and reference is analysed once: where such an
-    analysis waits, runs or has ended, its id is returned. What waits for an earlier revision is
-    cancelled.
+    analysis waits, runs or has ended, its id is returned. What still waits and would be replaced
+    by this one, as that of an earlier revision, is cancelled.
     """
-    # One at a time a series: two callers shall not both find nothing.
-    session.execute(select(SeriesRow.id).where(SeriesRow.id == series_id).with_for_update())
+    # One at a time a study: two callers shall not both find nothing.
+    lock_study_of(session, series_id)
+    series = session.scalars(select(SeriesRow).where(SeriesRow.id == series_id)).one()
     same = (
         AnalysisRow.series_id == series_id,
         AnalysisRow.series_revision == revision,
@@ -93,7 +97,7 @@ def queue(
         AnalysisRow,
         AnalysisState.QUEUED,
         AnalysisState.CANCELLED,
-        AnalysisRow.series_id == series_id,
+        replaced_by(series),
         cause=Cause(Code.SUPERSEDED, by),
         values={"ended_at": now(), "code": Code.SUPERSEDED, "sentence": Code.SUPERSEDED.meaning},
     )
@@ -137,6 +141,8 @@ def queue_for(
         NOT_FOUND; AMBIGUOUS where an accession number belongs to several studies; MOVE_REFUSED
         where the series is still arriving, or the study has none that was selected.
     """
+    if [series_instance_uid, study_instance_uid, accession_number].count(None) != 2:
+        raise ValueError("exactly one identifier is needed")
     statement = select(SeriesRow).join(StudyRow, StudyRow.id == SeriesRow.study_id)
     if series_instance_uid is not None:
         statement = statement.where(SeriesRow.series_instance_uid == series_instance_uid)
@@ -163,6 +169,20 @@ def queue_for(
         by=by,
         gestational_age_weeks=gestational_age_weeks,
     )
+
+
+def replaced_by(series: SeriesRow) -> ColumnElement[bool]:
+    """Return what an analysis of a series takes the place of.
+
+    Those of the same series, and where it is its study's choice, of series that were dropped.
+    """
+    same = AnalysisRow.series_id == series.id
+    if series.state != SeriesState.SELECTED:
+        return same
+    dropped = select(SeriesRow.id).where(
+        SeriesRow.study_id == series.study_id, SeriesRow.state == SeriesState.NOT_SELECTED
+    )
+    return same | AnalysisRow.series_id.in_(dropped)
 
 
 def announce(session: Session, analysis_ids: Sequence[int]) -> None:
@@ -204,8 +224,18 @@ def retry(session: Session, analysis_id: int, *, by: str) -> None:
     Raises
     ------
     Refused
-        NOT_FOUND; MOVE_REFUSED where it has not failed.
+        NOT_FOUND; MOVE_REFUSED where it has not failed, or a newer one of the series is open.
     """
+    series_id = session.scalar(select(AnalysisRow.series_id).where(AnalysisRow.id == analysis_id))
+    if series_id is not None:
+        lock_study_of(session, series_id)
+    newer = select(AnalysisRow.id).where(
+        AnalysisRow.series_id == series_id,
+        AnalysisRow.id > analysis_id,
+        AnalysisRow.state.in_(OPEN),
+    )
+    if session.scalar(newer.limit(1)) is not None:
+        raise Refused(Code.MOVE_REFUSED, "A newer analysis of the series waits or runs.")
     move_one(
         session,
         AnalysisRow,
@@ -274,6 +304,12 @@ def search(
     return _values(session, statement)
 
 
+def of_patient_id(session: Session, patient_id: str, limit: int = 200) -> list[AnalysisSeen]:
+    """Return the analyses of all patients of an identifier, whoever issued it."""
+    statement = _seen().where(StudyRow.patient_id == patient_id)
+    return _values(session, statement.order_by(AnalysisRow.id.desc()).limit(limit))
+
+
 def get(session: Session, analysis_id: int) -> AnalysisSeen:
     """Return one analysis.
 
@@ -324,6 +360,27 @@ def of_series(session: Session, series_id: int) -> list[AnalysisSeen]:
     )
 
 
+def newest_of(session: Session, series_ids: Sequence[int]) -> dict[int, AnalysisSeen]:
+    """Return the newest analysis of each of these series that has one."""
+    ids = (
+        select(func.max(AnalysisRow.id))
+        .where(AnalysisRow.series_id.in_(series_ids))
+        .group_by(AnalysisRow.series_id)
+    )
+    statement = _seen().where(AnalysisRow.id.in_(ids))
+    series_of = {row.id: series.id for row, series, _study in session.execute(statement)}
+    return {series_of[each.analysis_id]: each for each in _values(session, statement)}
+
+
+def ages(session: Session, analysis_ids: Sequence[int]) -> dict[int, int | None]:
+    """Return the age in days, where it is known, of the child of each analysis that has ended."""
+    age = AnalysisRow.report["patient"]["age_days"].as_integer()
+    statement = select(AnalysisRow.id, age).where(
+        AnalysisRow.id.in_(analysis_ids), AnalysisRow.report.is_not(None)
+    )
+    return dict(iter(session.execute(statement)))
+
+
 def _seen() -> Select[AnalysisRow, SeriesRow, StudyRow]:
     return (
         select(AnalysisRow, SeriesRow, StudyRow)
@@ -350,7 +407,9 @@ def _values(
             verdict=Verdict(row.verdict),
             attempts=row.attempts,
             package_name=row.package_name,
+            package_sha256=row.package_sha256,
             reference_id=row.reference_id,
+            reference_version=row.reference_version,
             requested_by=row.requested_by,
             queued_at=row.queued_at,
             started_at=row.started_at,

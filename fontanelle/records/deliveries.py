@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy import ColumnElement, Select, insert, select, update
 from sqlalchemy.orm import Session
 
-from fontanelle.errors import Code, Reason, code_of
+from fontanelle.errors import Code, Reason, Refused, code_of
 from fontanelle.lifecycle import DeliveryState
 from fontanelle.records.moves import Cause, move, move_one, record
 from fontanelle.records.tables import (
@@ -20,6 +20,15 @@ from fontanelle.records.tables import (
 )
 from fontanelle.records.times import after, now
 
+GRAVITY: Final = (
+    Code.PATIENT_CORRECTION,
+    Code.SUPERSEDED,
+    Code.REVIEW_REJECTED,
+    Code.OUTSIDE_INTENDED_USE,
+    Code.IMPLAUSIBLE,
+    Code.AWAITING_REVIEW,
+)
+"""Why deliveries are held, the gravest first: that one is kept, and what it asks for is asked."""
 HELD_FOR_REVIEW: Final = (
     Code.AWAITING_REVIEW,
     Code.OUTSIDE_INTENDED_USE,
@@ -118,15 +127,7 @@ def claim(session: Session, destination: str, *, lease_s: float, limit: int = 20
 
     What another courier took and did not end within its lease is due again first.
     """
-    move(
-        session,
-        DeliveryRow,
-        DeliveryState.SENDING,
-        DeliveryState.DUE,
-        DeliveryRow.destination == destination,
-        DeliveryRow.lease_until < now(),
-        cause=Cause("the courier's lease ran out", "courier"),
-    )
+    _take_back(session, destination)
     # Index ix_delivery_due. Rows that another courier is just taking are passed over.
     ids = session.scalars(
         select(DeliveryRow.id)
@@ -195,22 +196,31 @@ def failed(
     status: int | None,
     again_in_s: float | None,
 ) -> None:
-    """Record an attempt that did not deliver; it is due again later, or dead where None."""
+    """Record an attempt that did not deliver; it is due again later, or dead where None.
+
+    What was held while it was being sent is held now, and not sent again.
+    """
     _tried(session, dispatch, reason, status)
+    if _is_to_be_held(session, dispatch):
+        cause = Cause(reason.code, "courier")
+        values = {"status": status, "lease_until": None}
+        _end(session, dispatch, DeliveryState.DUE, cause, values)
+        _hold_what_is_to_be_held(session, [dispatch.delivery_id])
+        return
     state = DeliveryState.DEAD if again_in_s is None else DeliveryState.DUE
-    values: dict[str, object] = {
+    changed: dict[str, object] = {
         "status": status,
         "code": reason.code,
         "sentence": reason.sentence,
         "lease_until": None,
     }
     if again_in_s is not None:
-        values["due_at"] = after(again_in_s)
-    _end(session, dispatch, state, Cause(reason.code, "courier"), values)
+        changed["due_at"] = after(again_in_s)
+    _end(session, dispatch, state, Cause(reason.code, "courier"), changed)
 
 
 def hold_study(session: Session, study_id: int, code: Code, *, by: str) -> list[int]:
-    """Hold all that a study has still to deliver; a person has to look."""
+    """Hold all that a study has still to deliver; a person has to look. Asks for its lock."""
     of_study = select(AnalysisRow.id).join(SeriesRow, SeriesRow.id == AnalysisRow.series_id)
     return hold(
         session,
@@ -221,11 +231,19 @@ def hold_study(session: Session, study_id: int, code: Code, *, by: str) -> list[
 
 
 def hold(session: Session, *conditions: ColumnElement[bool], code: Code, by: str) -> list[int]:
-    """Hold what is due, and give what is held already the graver reason."""
+    """Hold what is due, and give what is held already the graver reason.
+
+    What is being sent cannot be called back: the reason stands in its row until the attempt ends.
+    """
     values = {"code": code, "sentence": code.meaning}
+    graver = GRAVITY[: GRAVITY.index(code)]
     session.execute(
         update(DeliveryRow)
-        .where(DeliveryRow.state == DeliveryState.HELD, *conditions)
+        .where(
+            DeliveryRow.state.in_((DeliveryState.HELD, DeliveryState.SENDING)),
+            DeliveryRow.code.is_(None) | DeliveryRow.code.not_in(graver),
+            *conditions,
+        )
         .values(values)
     )
     return move(
@@ -241,6 +259,15 @@ def hold(session: Session, *conditions: ColumnElement[bool], code: Code, by: str
 
 def release(session: Session, analysis_id: int, *, by: str) -> list[int]:
     """Let go what waited for a reader's acceptance."""
+    session.execute(
+        update(DeliveryRow)
+        .where(
+            DeliveryRow.state == DeliveryState.SENDING,
+            DeliveryRow.analysis_id == analysis_id,
+            DeliveryRow.code.in_(HELD_FOR_REVIEW),
+        )
+        .values(code=None, sentence=None)
+    )
     return move(
         session,
         DeliveryRow,
@@ -286,18 +313,54 @@ def page(
     limit: int = 50,
 ) -> list[DeliverySeen]:
     """Return deliveries, the newest first."""
-    statement = (
-        select(DeliveryRow, ObjectRow.kind)
-        .join(ObjectRow, ObjectRow.id == DeliveryRow.object_id)
-        .order_by(DeliveryRow.id.desc())
-        .limit(limit)
-    )
+    statement = _seen().order_by(DeliveryRow.id.desc()).limit(limit)
     if state is not None:
         statement = statement.where(DeliveryRow.state == state)
     if analysis_id is not None:
         statement = statement.where(DeliveryRow.analysis_id == analysis_id)
     if before_id is not None:
         statement = statement.where(DeliveryRow.id < before_id)
+    return _values(session, statement)
+
+
+def undelivered(session: Session, limit: int = 100) -> list[DeliverySeen]:
+    """Return what no destination has acknowledged yet, the newest first."""
+    open_states = (
+        DeliveryState.HELD,
+        DeliveryState.DUE,
+        DeliveryState.SENDING,
+        DeliveryState.DEAD,
+    )
+    return _values(
+        session,
+        _seen()
+        .where(DeliveryRow.state.in_(open_states))
+        .order_by(DeliveryRow.id.desc())
+        .limit(limit),
+    )
+
+
+def get(session: Session, delivery_id: int) -> DeliverySeen:
+    """Return one delivery.
+
+    Raises
+    ------
+    Refused
+        NOT_FOUND.
+    """
+    found = _values(session, _seen().where(DeliveryRow.id == delivery_id))
+    if not found:
+        raise Refused(Code.NOT_FOUND, f"There is no delivery {delivery_id}.")
+    return found[0]
+
+
+def _seen() -> Select[DeliveryRow, str]:
+    return select(DeliveryRow, ObjectRow.kind).join(
+        ObjectRow, ObjectRow.id == DeliveryRow.object_id
+    )
+
+
+def _values(session: Session, statement: Select[DeliveryRow, str]) -> list[DeliverySeen]:
     return [
         DeliverySeen(
             delivery_id=row.id,
@@ -324,6 +387,53 @@ def statuses(session: Session, delivery_id: int) -> list[tuple[datetime, int | N
         .order_by(DeliveryAttemptRow.id)
     )
     return [(row.at, row.status, row.sentence) for row in rows]
+
+
+def _take_back(session: Session, destination: str) -> None:
+    """Make due again what a courier took and did not end within its lease."""
+    ids = session.scalars(
+        select(DeliveryRow.id)
+        .where(
+            DeliveryRow.destination == destination,
+            DeliveryRow.state == DeliveryState.SENDING,
+            DeliveryRow.lease_until < now(),
+        )
+        .with_for_update(skip_locked=True)
+    ).all()
+    move(
+        session,
+        DeliveryRow,
+        DeliveryState.SENDING,
+        DeliveryState.DUE,
+        DeliveryRow.id.in_(ids),
+        cause=Cause("the courier's lease ran out", "courier"),
+    )
+    _hold_what_is_to_be_held(session, ids)
+
+
+def _is_to_be_held(session: Session, dispatch: Dispatch) -> bool:
+    code = session.scalar(
+        select(DeliveryRow.code)
+        .where(
+            DeliveryRow.id == dispatch.delivery_id,
+            DeliveryRow.fence == dispatch.fence,
+            DeliveryRow.state == DeliveryState.SENDING,
+        )
+        .with_for_update()
+    )
+    return code in GRAVITY
+
+
+def _hold_what_is_to_be_held(session: Session, ids: Sequence[int]) -> None:
+    move(
+        session,
+        DeliveryRow,
+        DeliveryState.DUE,
+        DeliveryState.HELD,
+        DeliveryRow.id.in_(ids),
+        DeliveryRow.code.in_(GRAVITY),
+        cause=Cause("held while it was being sent", "courier"),
+    )
 
 
 def _tried(session: Session, dispatch: Dispatch, reason: Reason, status: int | None) -> None:

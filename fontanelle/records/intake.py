@@ -7,13 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from fontanelle.errors import Code, code_of
 from fontanelle.lifecycle import SeriesState
 from fontanelle.records.deliveries import hold_study
+from fontanelle.records.locks import lock_study
 from fontanelle.records.moves import Cause, move, record
 from fontanelle.records.tables import ConflictRow, InstanceRow, RefusalRow, SeriesRow, StudyRow
 from fontanelle.records.times import after
@@ -38,8 +39,6 @@ class Received:
         Calling AE title.
     quiet_period_s
         Of this source.
-    received_at
-        When it was written; None for now.
     """
 
     spool_key: str
@@ -60,7 +59,6 @@ class Received:
     description: str | None
     source: str
     quiet_period_s: float
-    received_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +103,7 @@ def index(session: Session, received: Sequence[Received]) -> int:
     by_series: dict[tuple[str, str], list[Received]] = {}
     for each in received:
         by_series.setdefault((each.study_instance_uid, each.series_instance_uid), []).append(each)
-    # In one order: two processes that index the same series must not wait for one another.
+    # In one order: two processes that index the same studies must not wait for one another.
     return sum(_index_series(session, by_series[key]) for key in sorted(by_series))
 
 
@@ -122,6 +120,8 @@ def add_conflict(session: Session, conflict: Conflict) -> None:
         .join(SeriesRow, SeriesRow.id == InstanceRow.series_id)
         .where(InstanceRow.sop_instance_uid == conflict.sop_instance_uid)
     ).one_or_none() or (None, None)
+    if study_id is not None:
+        lock_study(session, study_id)
     session.execute(
         upsert(ConflictRow)
         .values(
@@ -192,14 +192,28 @@ def _index_series(session: Session, received: Sequence[Received]) -> int:
             )
         )
     )
-    new = [each for each in received if each.sop_instance_uid not in known]
+    new = {each.sop_instance_uid: each for each in received if each.sop_instance_uid not in known}
     if not new:
         return 0
-    revision = _open(session, series, new[0].quiet_period_s)
-    session.execute(insert(InstanceRow), [_instance(each, series.id, revision) for each in new])
-    if any(each.patient_digest != study.patient_digest for each in new):
+    revision = _open(session, series, max(each.quiet_period_s for each in new.values()))
+    made = session.scalars(
+        upsert(InstanceRow).on_conflict_do_nothing().returning(InstanceRow.id),
+        [_instance(each, series.id, revision) for each in new.values()],
+    ).all()
+    is_other = any(each.patient_digest != study.patient_digest for each in new.values())
+    if Code.PATIENT_CORRECTION in _adopted(session, series.id, list(new)) or is_other:
         hold_study(session, study.id, Code.PATIENT_CORRECTION, by=INDEXER)
-    return len(new)
+    return len(made)
+
+
+def _adopted(session: Session, series_id: int, sop_instance_uids: Sequence[str]) -> Sequence[str]:
+    """Give a series the conflicts that were recorded before their instances; return their codes."""
+    return session.scalars(
+        update(ConflictRow)
+        .where(ConflictRow.sop_instance_uid.in_(sop_instance_uids), ConflictRow.series_id.is_(None))
+        .values(series_id=series_id)
+        .returning(ConflictRow.code)
+    ).all()
 
 
 def _study(session: Session, received: Received) -> StudyRow:
@@ -215,9 +229,11 @@ def _study(session: Session, received: Received) -> StudyRow:
         )
         .on_conflict_do_nothing(index_elements=["study_instance_uid"])
     )
-    return session.scalars(
+    study = session.scalars(
         select(StudyRow).where(StudyRow.study_instance_uid == received.study_instance_uid)
     ).one()
+    lock_study(session, study.id)
+    return study
 
 
 def _series(session: Session, study_id: int, received: Received) -> SeriesRow:
@@ -259,6 +275,8 @@ def _open(session: Session, series: SeriesRow, quiet_period_s: float) -> int:
     values = {"due_at": after(quiet_period_s), "received_at": func.now()}
     state = SeriesState(series.state)
     if state is SeriesState.RECEIVING:
+        # Never earlier than another, slower source of the same series was given.
+        values["due_at"] = func.greatest(SeriesRow.due_at, values["due_at"])
         session.execute(update(SeriesRow).where(SeriesRow.id == series.id).values(values))
         return series.revision
     move(
@@ -284,5 +302,4 @@ def _instance(received: Received, series_id: int, revision: int) -> dict[str, ob
         "size_bytes": received.size_bytes,
         "revision": revision,
         "patient_digest": received.patient_digest,
-        "received_at": received.received_at or func.now(),
     }

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -126,6 +126,11 @@ def by_session(session: Session, secret: str) -> ApiKey | None:
 def close_session(session: Session, secret: str) -> None:
     """End a browser session."""
     session.execute(delete(BrowserSessionRow).where(BrowserSessionRow.digest == digest(secret)))
+
+
+def wait_for_twin(session: Session, caller: str, key: str) -> None:
+    """Hold this transaction until no other of the same caller and Idempotency-Key is open."""
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{caller} {key}", 0))))
 
 
 def answered(session: Session, caller: str, key: str) -> Answer | None:

@@ -5,7 +5,7 @@ worker that slept through its lease, or two workers at once leave one result.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, insert, select, update
@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 from fontanelle.errors import Code, Reason, Unavailable
 from fontanelle.lifecycle import ENDED, AnalysisState, SeriesState
 from fontanelle.records import deliveries
-from fontanelle.records.analyses import announce
+from fontanelle.records.analyses import OPEN, announce, replaced_by
 from fontanelle.records.deliveries import Plan
+from fontanelle.records.locks import lock_study_of
 from fontanelle.records.moves import Cause, move
 from fontanelle.records.series import (
     SeriesSeen,
@@ -29,6 +30,7 @@ from fontanelle.records.tables import (
     DeliveryRow,
     ObjectRow,
     SeriesRow,
+    StudyRow,
 )
 from fontanelle.records.times import after, ago, now
 
@@ -49,11 +51,13 @@ class Work:
     """What a worker has to do: these instances, with this package and reference."""
 
     lease: Lease
+    series_id: int
     series_revision: int
     package_sha256: str
     reference_version: str
     instances: tuple[StoredInstance, ...]
     series: tuple[SeriesSeen, ...]
+    gestational_age_weeks: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +122,13 @@ def claim(session: Session, analysis_id: int, *, owner: str, lease_s: float) -> 
     ).one()
     return Work(
         lease=Lease(row.id, row.fence, row.attempts),
+        series_id=series.id,
         series_revision=row.series_revision,
         package_sha256=row.package_sha256,
         reference_version=row.reference_version,
         instances=instances_of(session, series.id, row.series_revision),
         series=tuple(of_study(session, series.study_id)),
+        gestational_age_weeks=row.gestational_age_weeks,
     )
 
 
@@ -153,7 +159,7 @@ def finish(session: Session, lease: Lease, ending: Ending, plans: Sequence[Plan]
         LEASE_LOST: another worker has the analysis, or a person cancelled it. Nothing is written.
     """
     row, series = _locked(session, lease)
-    if _has_newer(session, row):
+    if _has_newer(session, row, series, ENDED):
         _cancel_outdated(session, lease)
         return
     _supersede(session, row, series)
@@ -173,36 +179,37 @@ def finish(session: Session, lease: Lease, ending: Ending, plans: Sequence[Plan]
 def give_up(session: Session, lease: Lease, reason: Reason, *, attempts: int) -> AnalysisState:
     """End an attempt that failed by our fault: queued again, or failed after the last one.
 
+    Where a newer analysis is to take its place, it is cancelled instead.
+
     Raises
     ------
     Unavailable
         LEASE_LOST.
     """
-    row, series = _locked(session, lease)
-    if lease.attempt < attempts:
-        _end(session, lease, AnalysisState.QUEUED, reason, values={"queued_at": now()})
-        announce(session, [lease.analysis_id])
-        return AnalysisState.QUEUED
-    if _has_newer(session, row):
-        _cancel_outdated(session, lease)
-        return AnalysisState.CANCELLED
-    _supersede(session, row, series)
-    _end(session, lease, AnalysisState.FAILED, reason)
-    return AnalysisState.FAILED
+    return _give_up(session, *_locked(session, lease), reason, attempts)
 
 
 def sweep(session: Session, *, attempts: int) -> list[tuple[int, AnalysisState]]:
     """Take analyses from workers that gave no sign: queued again, or failed after the last try."""
-    rows = session.scalars(
-        select(AnalysisRow)
+    # Index ix_analysis_open.
+    found = session.execute(
+        select(AnalysisRow, StudyRow.study_instance_uid)
+        .join(SeriesRow, SeriesRow.id == AnalysisRow.series_id)
+        .join(StudyRow, StudyRow.id == SeriesRow.study_id)
         .where(AnalysisRow.state == AnalysisState.RUNNING, AnalysisRow.lease_until < now())
-        .with_for_update(skip_locked=True)
-    ).all()
-    died = Reason(Code.WORKER_DIED, f"The worker died or stalled at each of {attempts} attempts.")
-    return [
-        (row.id, give_up(session, Lease(row.id, row.fence, row.attempts), died, attempts=attempts))
-        for row in rows
+    )
+    leases = [
+        Lease(row.id, row.fence, row.attempts)
+        for row, _uid in sorted(found, key=lambda pair: (pair[1], pair[0].id))
     ]
+    swept = []
+    for lease in leases:
+        # Ended or renewed meanwhile: not ours to take.
+        if held := _lock(session, lease, AnalysisRow.lease_until < now()):
+            said = f"The worker died or stalled, at attempt {lease.attempt} of {attempts}."
+            died = Reason(Code.WORKER_DIED, said)
+            swept.append((lease.analysis_id, _give_up(session, *held, died, attempts)))
+    return swept
 
 
 def _mine(lease: Lease) -> tuple[ColumnElement[bool], ...]:
@@ -221,35 +228,58 @@ def _lost(lease: Lease) -> Unavailable:
 
 
 def _locked(session: Session, lease: Lease) -> tuple[AnalysisRow, SeriesRow]:
-    """Lock the study's series, then the analysis: what ends at once ends one after the other."""
-    study_id = session.scalar(
-        select(SeriesRow.study_id)
-        .join(AnalysisRow, AnalysisRow.series_id == SeriesRow.id)
-        .where(AnalysisRow.id == lease.analysis_id)
+    held = _lock(session, lease)
+    if held is None:
+        raise _lost(lease)
+    return held
+
+
+def _lock(
+    session: Session, lease: Lease, *conditions: ColumnElement[bool]
+) -> tuple[AnalysisRow, SeriesRow] | None:
+    """Lock the study, then the analysis: what ends at once ends one after the other."""
+    series_id = session.scalar(
+        select(AnalysisRow.series_id).where(AnalysisRow.id == lease.analysis_id)
     )
-    all_series = session.scalars(
-        select(SeriesRow)
-        .where(SeriesRow.study_id == study_id)
-        .order_by(SeriesRow.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).all()
+    if series_id is None:
+        return None
+    lock_study_of(session, series_id)
     row = session.scalars(
-        select(AnalysisRow)
-        .where(*_mine(lease))
-        .with_for_update()
-        .execution_options(populate_existing=True)
+        select(AnalysisRow).where(*_mine(lease), *conditions).with_for_update()
     ).one_or_none()
     if row is None:
-        raise _lost(lease)
-    return row, next(series for series in all_series if series.id == row.series_id)
+        return None
+    return row, session.scalars(select(SeriesRow).where(SeriesRow.id == series_id)).one()
 
 
-def _has_newer(session: Session, row: AnalysisRow) -> bool:
+def _give_up(
+    session: Session, row: AnalysisRow, series: SeriesRow, reason: Reason, attempts: int
+) -> AnalysisState:
+    lease = Lease(row.id, row.fence, row.attempts)
+    if _has_newer(session, row, series, ENDED | {*OPEN}):
+        _cancel_outdated(session, lease)
+        return AnalysisState.CANCELLED
+    if lease.attempt < attempts:
+        _end(session, lease, AnalysisState.QUEUED, reason, values={"queued_at": now()})
+        announce(session, [lease.analysis_id])
+        return AnalysisState.QUEUED
+    _supersede(session, row, series)
+    _end(session, lease, AnalysisState.FAILED, reason)
+    return AnalysisState.FAILED
+
+
+def _has_newer(
+    session: Session, row: AnalysisRow, series: SeriesRow, states: Collection[AnalysisState]
+) -> bool:
+    """Tell whether a newer analysis in one of these states takes this one's place."""
+    rivals = AnalysisRow.series_id == series.id
+    if series.state == SeriesState.NOT_SELECTED:
+        choice = select(SeriesRow.id).where(
+            SeriesRow.study_id == series.study_id, SeriesRow.state == SeriesState.SELECTED
+        )
+        rivals |= AnalysisRow.series_id.in_(choice)
     newer = select(AnalysisRow.id).where(
-        AnalysisRow.series_id == row.series_id,
-        AnalysisRow.id > row.id,
-        AnalysisRow.state.in_(ENDED),
+        rivals, AnalysisRow.id > row.id, AnalysisRow.state.in_(states)
     )
     return session.scalar(newer.limit(1)) is not None
 
@@ -292,13 +322,6 @@ def _end(
 
 def _supersede(session: Session, row: AnalysisRow, series: SeriesRow) -> None:
     """Put earlier analyses aside: of this series, and of what the study's selection dropped."""
-    dropped = select(SeriesRow.id).where(
-        SeriesRow.study_id == series.study_id, SeriesRow.state == SeriesState.NOT_SELECTED
-    )
-    is_choice = series.state == SeriesState.SELECTED
-    replaced = AnalysisRow.series_id == series.id
-    if is_choice:
-        replaced |= AnalysisRow.series_id.in_(dropped)
     for state in sorted(ENDED):
         ids = move(
             session,
@@ -306,7 +329,7 @@ def _supersede(session: Session, row: AnalysisRow, series: SeriesRow) -> None:
             state,
             AnalysisState.SUPERSEDED,
             AnalysisRow.id < row.id,
-            replaced,
+            replaced_by(series),
             cause=Cause(f"analysis {row.id} took its place", WORKER),
         )
         if ids:
@@ -343,7 +366,7 @@ def _hold(session: Session, series: SeriesRow, row: AnalysisRow, ending: Ending)
     """Return why the result waits for a person, the gravest reason first."""
     if is_patient_in_doubt(session, series.study_id):
         return Code.PATIENT_CORRECTION
-    if series.revision > row.series_revision:
+    if series.revision > row.series_revision or _has_newer(session, row, series, OPEN):
         return Code.SUPERSEDED
     codes = {reason.code for reason in ending.reasons}
     for code in (Code.OUTSIDE_INTENDED_USE, Code.IMPLAUSIBLE):

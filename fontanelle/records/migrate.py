@@ -9,6 +9,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import OperationalError
 
@@ -25,7 +26,7 @@ def upgrade(url: str, revision: str = "head") -> None:
     Raises
     ------
     Unavailable
-        DATABASE_AWAY.
+        DATABASE_AWAY; DATABASE_SCHEMA where this version knows no way there.
     """
     _run(url, lambda config: command.upgrade(config, revision))
 
@@ -36,7 +37,7 @@ def downgrade(url: str, revision: str) -> None:
     Raises
     ------
     Unavailable
-        DATABASE_AWAY.
+        DATABASE_AWAY; DATABASE_SCHEMA where this version knows no way there.
     """
     _run(url, lambda config: command.downgrade(config, revision))
 
@@ -49,15 +50,22 @@ def check(url: str) -> None:
     Unavailable
         DATABASE_AWAY, DATABASE_SCHEMA.
     """
-    wanted = ScriptDirectory.from_config(_config()).get_current_head()
+    scripts = ScriptDirectory.from_config(_config())
+    wanted = scripts.get_current_head()
     with _connected(url) as connection:
         found = MigrationContext.configure(connection).get_current_revision()
-    if found != wanted:
-        raise Unavailable(
-            Code.DATABASE_SCHEMA,
-            f"The database is at revision {found or 'none'}, this version needs {wanted}. "
-            "Run: fontanelle db upgrade",
-        )
+    if found == wanted:
+        return
+    known = {script.revision for script in scripts.walk_revisions()}
+    remedy = (
+        "Run: fontanelle db upgrade"
+        if found is None or found in known
+        else "A later version made it: use that one."
+    )
+    raise Unavailable(
+        Code.DATABASE_SCHEMA,
+        f"The database is at revision {found or 'none'}, this version needs {wanted}. {remedy}",
+    )
 
 
 def _run(url: str, migrate: Callable[[Config], None]) -> None:
@@ -65,7 +73,12 @@ def _run(url: str, migrate: Callable[[Config], None]) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)").bindparams(lock=LOCK))
         config = _config()
         config.attributes["connection"] = connection
-        migrate(config)
+        try:
+            migrate(config)
+        except CommandError as error:
+            raise Unavailable(
+                Code.DATABASE_SCHEMA, f"This version knows no way there: {error}."
+            ) from error
         connection.commit()
 
 
@@ -85,6 +98,6 @@ def _connected(url: str) -> Iterator[Connection]:
 
 def _config() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(files("migrations")))
+    config.set_main_option("script_location", str(files("migrations")).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     return config

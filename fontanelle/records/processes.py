@@ -167,4 +167,4 @@ def _counts(
     session: Session, row: type[SeriesRow] | type[AnalysisRow] | type[DeliveryRow]
 ) -> dict[str, int]:
     counted = session.execute(select(row.state, func.count()).group_by(row.state))
-    return dict(counted.tuples().all())
+    return dict(iter(counted))

@@ -35,7 +35,9 @@ def load(session: Session, reference_id: str, version: str, document: str) -> bo
 def all_references(session: Session) -> list[StoredReference]:
     """Return all references, in the order of their names and loading."""
     rows = session.scalars(
-        select(ReferenceRow).order_by(ReferenceRow.reference_id, ReferenceRow.loaded_at)
+        select(ReferenceRow).order_by(
+            ReferenceRow.reference_id, ReferenceRow.loaded_at, ReferenceRow.version
+        )
     )
     return [_value(row) for row in rows]
 
@@ -51,7 +53,7 @@ def latest(session: Session, reference_id: str) -> StoredReference:
     row = session.scalars(
         select(ReferenceRow)
         .where(ReferenceRow.reference_id == reference_id)
-        .order_by(ReferenceRow.loaded_at.desc())
+        .order_by(ReferenceRow.loaded_at.desc(), ReferenceRow.version.desc())
         .limit(1)
     ).one_or_none()
     if row is None:

@@ -51,7 +51,6 @@ def add(session: Session, analysis_id: int, verdict: Verdict, *, comment: str, p
         deliveries.hold(
             session,
             DeliveryRow.analysis_id == analysis_id,
-            DeliveryRow.code.is_distinct_from(Code.PATIENT_CORRECTION),
             code=Code.REVIEW_REJECTED,
             by=person,
         )

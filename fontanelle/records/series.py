@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from fontanelle.errors import Code, Reason, Refused, code_of
 from fontanelle.lifecycle import SeriesState
+from fontanelle.records.locks import lock_study
 from fontanelle.records.moves import Cause, move
 from fontanelle.records.tables import ConflictRow, InstanceRow, SeriesRow, StudyRow
 from fontanelle.records.times import now
@@ -74,12 +75,19 @@ class SeriesSeen:
 
 def close_quiet(session: Session) -> list[int]:
     """Close every series to which nothing came for its quiet period; return their ids."""
+    # Index ix_series_due. What is just being written is not quiet, and is not waited for.
+    ids = session.scalars(
+        select(SeriesRow.id)
+        .where(SeriesRow.state == SeriesState.RECEIVING, SeriesRow.due_at <= now())
+        .order_by(SeriesRow.id)
+        .with_for_update(skip_locked=True)
+    ).all()
     return move(
         session,
         SeriesRow,
         SeriesState.RECEIVING,
         SeriesState.COMPLETE,
-        SeriesRow.due_at <= now(),
+        SeriesRow.id.in_(ids),
         cause=Cause("nothing came for the quiet period", DISPATCHER),
     )
 
@@ -136,6 +144,7 @@ def decide(session: Session, study_id: int, decisions: Sequence[SeriesDecision])
     bool
         False, and nothing is written, where something came in since they were made.
     """
+    lock_study(session, study_id)
     rows = {
         row.id: row
         for row in session.scalars(
@@ -180,6 +189,14 @@ def by_uid(session: Session, series_instance_uid: str) -> list[SeriesSeen]:
 def of_study(session: Session, study_id: int) -> list[SeriesSeen]:
     """Return all series of a study."""
     return _values(session, _seen().where(SeriesRow.study_id == study_id).order_by(SeriesRow.id))
+
+
+def of_study_uid(session: Session, study_instance_uid: str) -> list[SeriesSeen]:
+    """Return all series of the study of a UID."""
+    return _values(
+        session,
+        _seen().where(StudyRow.study_instance_uid == study_instance_uid).order_by(SeriesRow.id),
+    )
 
 
 def reasons_from(stored: list[Any]) -> tuple[Reason, ...]:

@@ -12,11 +12,13 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     DateTime,
+    Dialect,
     ForeignKey,
     Identity,
     Index,
     MetaData,
     Text,
+    TypeDecorator,
     UniqueConstraint,
     func,
     text,
@@ -34,13 +36,25 @@ NAMING: Final = {
 }
 
 
+class Words(TypeDecorator[str]):
+    """Text without what PostgreSQL cannot hold, NUL and lone surrogates: a header may have both."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        if value is None:
+            return None
+        return value.replace("\x00", "").encode(errors="replace").decode()
+
+
 class Base(DeclarativeBase):
     """Root of the mapped classes."""
 
     metadata = MetaData(naming_convention=NAMING)
     type_annotation_map = {  # noqa: RUF012 (SQLAlchemy's own way)
         datetime: DateTime(timezone=True),
-        str: Text(),
+        str: Words(),
         int: BigInteger(),
         dict[str, Any]: JSON(),
         list[Any]: JSON(),
@@ -170,8 +184,10 @@ class AnalysisRow(Base):
             "series_revision",
             "package_sha256",
             "reference_version",
+            "gestational_age_weeks",
             unique=True,
             postgresql_where=_OPEN,
+            postgresql_nulls_not_distinct=True,
         ),
         Index("uq_analysis_current", "series_id", unique=True, postgresql_where=_ENDED),
         Index("ix_analysis_open", "state", "id", postgresql_where=_OPEN),

@@ -187,8 +187,10 @@ def _scan(result: Result) -> Json | None:
 
 def _measurements(result: Result, volumes: Volumes) -> list[Json]:
     compared = {} if result.comparison is None else {c.region: c for c in result.comparison.regions}
+    labels = {region.name: region.label for region in result.region_set.regions}
     return [
-        _measurement(
+        {"region": region.region, "label": labels[region.region]}
+        | _measurement(
             region, volumes.total_ml, compared.get(region.region) or _silent(region, result)
         )
         for region in volumes.regions
@@ -199,9 +201,10 @@ def _silent(region: RegionVolumes, result: Result) -> RegionComparison:
     return RegionComparison(region.region, Flag.NOT_COMPARED, result.reasons)
 
 
-def _measurement(region: RegionVolumes, total_ml: float, compared: RegionComparison) -> Json:
+def _measurement(
+    region: RegionVolumes, total_ml: float, compared: RegionComparison
+) -> dict[str, object]:
     return {
-        "region": region.region,
         "volume_ml": _ml(region.compartment_ml),
         "parenchyma_ml": _ml(region.parenchyma_ml),
         "csf_ml": _ml(region.csf_ml),

@@ -3,31 +3,19 @@
 from fontanelle.errors import Reason
 from fontanelle.imaging.quality import QualityCheck
 from fontanelle.norms.comparison import Comparison, SiteStatus
+from fontanelle.reports import sentences
 from fontanelle.reports.notice import NOTICE
 from fontanelle.reports.result import Fitness, Result, ScanFacts
 
-CAUTION = "The network is not validated on toddlers' scans. No diagnosis may rest on these numbers."
-UNREVIEWED = "No person has reviewed this report."
-PROVISIONAL = (
-    "The z-scores are provisional: the numbers are shown, nobody is called normal or abnormal."
-)
-COMPARTMENT = (
-    "A region's volume is its compartment: parenchyma and the CSF beside it. Its z excludes "
-    "neither atrophy nor hydrocephalus, bleeding, fracture, mass or swelling."
-)
-WITHHELD = "The segmentation failed its checks. No volumes and no labels leave."
-RANGE = (
-    "95 % prediction interval for a child of this age and sex; where the site is not calibrated "
-    "it holds the site's unknown offset."
-)
+RANGE = sentences.RANGE
 
 
 def statements(result: Result) -> list[str]:
     """Return all that is said in words, the notice first, then what limits, then provenance."""
     return [
         NOTICE,
-        CAUTION,
-        UNREVIEWED,
+        sentences.CAUTION,
+        sentences.UNREVIEWED,
         *_limits(result),
         *(sentence(reason) for reason in (*result.reasons, *result.remarks)),
         *_provenance(result),
@@ -66,14 +54,16 @@ def equation(comparison: Comparison) -> str:
 
 def _limits(result: Result) -> list[str]:
     if result.fitness is Fitness.WITHHELD or result.volumes is None:
-        return [WITHHELD]
+        return [sentences.WITHHELD]
     comparison = result.comparison
     if comparison is None or all(region.z is None for region in comparison.regions):
-        return [COMPARTMENT]
+        return [sentences.COMPARTMENT]
     provisional = comparison.site_status is SiteStatus.NONE or (
         result.package.protocol_match == "approximate"
     )
-    return [PROVISIONAL, COMPARTMENT] if provisional else [COMPARTMENT]
+    return (
+        [sentences.PROVISIONAL, sentences.COMPARTMENT] if provisional else [sentences.COMPARTMENT]
+    )
 
 
 def _provenance(result: Result) -> list[str]:

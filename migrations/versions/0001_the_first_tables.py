@@ -248,7 +248,8 @@ def upgrade() -> None:
         sa.Column("sentence", sa.Text(), nullable=True),
         sa.Column("report", sa.JSON(), nullable=True),
         sa.CheckConstraint(
-            "state IN ('queued', 'running', 'succeeded', 'rejected', 'failed', 'cancelled', 'superseded')",
+            "state IN ('queued', 'running', 'succeeded', 'rejected', 'failed', 'cancelled', "
+            "'superseded')",
             name=op.f("ck_analysis_state"),
         ),
         sa.CheckConstraint(
@@ -280,9 +281,16 @@ def upgrade() -> None:
     op.create_index(
         "uq_analysis_open",
         "analysis",
-        ["series_id", "series_revision", "package_sha256", "reference_version"],
+        [
+            "series_id",
+            "series_revision",
+            "package_sha256",
+            "reference_version",
+            "gestational_age_weeks",
+        ],
         unique=True,
         postgresql_where=sa.text("state IN ('queued', 'running')"),
+        postgresql_nulls_not_distinct=True,
     )
     op.create_table(
         "conflict",
@@ -410,7 +418,8 @@ def upgrade() -> None:
         sa.Column("status", sa.BigInteger(), nullable=True),
         sa.Column("acknowledged_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "state IN ('held', 'due', 'sending', 'acknowledged', 'committed', 'dead', 'retracting', 'retracted')",
+            "state IN ('held', 'due', 'sending', 'acknowledged', 'committed', 'dead', "
+            "'retracting', 'retracted')",
             name=op.f("ck_delivery_state"),
         ),
         sa.ForeignKeyConstraint(

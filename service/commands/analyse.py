@@ -1,5 +1,6 @@
 """`fontanelle analyse`: a folder, archive or NIfTI file in; a folder of results out."""
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -100,7 +101,7 @@ def show(outcome: "Outcome", written: list[Path]) -> None:
         if not decision.chosen:
             why = "; ".join(f"{r.code}: {r.sentence}" for r in decision.reasons)
             click.echo(f"not taken: series {decision.series_instance_uid}: {why}")
-    terminal.show(outcome.result, coloured=sys.stdout.isatty())
+    terminal.show(json.loads(outcome.report_json), coloured=sys.stdout.isatty())
     terminal.show_files(written)
 
 

@@ -16,12 +16,14 @@ _SAY_EVERY_S: Final = 5.0
 
 def working_in(folder: Path) -> list[int]:
     """Return the processes whose working directory a folder is, as that of PostgreSQL's all is."""
-    return [pid for pid in _processes() if _points_to(f"/proc/{pid}/cwd", folder)]
+    real = folder.resolve()
+    return [pid for pid in _processes() if _points_to(f"/proc/{pid}/cwd", real)]
 
 
 def holding(file: Path) -> list[int]:
     """Return the other processes that have the lock of a file: its taker, and who inherited it."""
-    return [pid for pid in _processes() if _holds(pid, file)]
+    real = file.resolve()
+    return [pid for pid in _processes() if _holds(pid, real)]
 
 
 def end(

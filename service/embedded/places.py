@@ -154,6 +154,13 @@ def socket_folder(preferred: Path, account: Account | None) -> Path:
     return folder
 
 
+def give_back(folder: Path, preferred: Path) -> None:
+    """Remove an empty folder of sockets that lies elsewhere."""
+    if folder != preferred:
+        with suppress(OSError):
+            folder.rmdir()
+
+
 def _short_folder(preferred: Path) -> Path:
     parent = next(each for each in SHORT if os.access(each, os.W_OK))
     return parent / f"fontanelle-{short_name(preferred)}"

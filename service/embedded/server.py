@@ -96,10 +96,12 @@ class Server(ABC):
 
 
 def _last_words(log: Path) -> str:
-    """Return the reason that PostgreSQL gave last, if any."""
+    """Return the reason that a server gave last."""
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-50:]
     except OSError:
         return ""
-    fatal = [line.split("FATAL:", 1)[1].strip() for line in lines if "FATAL:" in line]
-    return f" ({fatal[-1]})" if fatal else ""
+    # PostgreSQL's; else whatever came last.
+    fatal = [line.split("FATAL:", 1)[1] for line in lines if "FATAL:" in line]
+    said = [line for line in (fatal or lines) if line.strip()]
+    return f" ({said[-1].strip().rstrip('.')})" if said else ""

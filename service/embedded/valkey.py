@@ -81,6 +81,7 @@ class Valkey(Server):
         if self.child is not None:
             self.child.stop(STOP_S)
             self.child = None
+            places.give_back(self.socket.parent, self._folder / "run")
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -99,12 +100,15 @@ class Valkey(Server):
         return self._folder / "messages"
 
     def _take(self) -> None:
-        if self._lock is None:
-            self._lock = FolderLock(self._folder / "lock")
-        if not self._lock.take():
+        if self._lock is not None:
+            return
+        lock = FolderLock(self._folder / "lock")
+        if not lock.take():
+            lock.close()
             raise Unavailable(
                 Code.DATA_FOLDER, f"The Valkey of {self._data} is in use by another `fontanelle`."
             )
+        self._lock = lock
 
     def _program(self, program: Path) -> Program:
         options = {

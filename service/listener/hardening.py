@@ -5,47 +5,43 @@ established association a P-DATA-TF PDU is read here, into one buffer that is us
 and goes to the `Reception`, which answers at once from the same thread. A test pins the version.
 
 Each association has two threads: the upper layer's (`UpperLayer`), the only one that touches the
-socket, and the association's own (`HardenedAssociation`), which negotiates and ends. Both wait for
-something to happen, where pynetdicom's look a thousand times a second.
+socket, and the association's own (`service.listener.association`), which negotiates and ends. Both
+wait for something to happen, where pynetdicom's look a thousand times a second.
 """
 
 import logging
-import queue
 import select
 import socket
 import struct
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Final, cast
 
-from pynetdicom import evt
-from pynetdicom.acse import ACSE
-from pynetdicom.ae import ApplicationEntity
-from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import P_DATA
-from pynetdicom.transport import AddressInformation, AssociationSocket
+from pynetdicom.transport import AssociationSocket
 
 from fontanelle.log import failure, warning
 from service.listener.commands import Malformed
 from service.listener.reception import Reception
 
 if TYPE_CHECKING:
-    from pynetdicom.pdu_primitives import A_ASSOCIATE
+    from service.listener.association import HardenedAssociation
 
 WRITTEN_FOR: Final = "3.0.4"
 """The version of pynetdicom whose insides are known here."""
 CONTROL_LIMIT_BYTES: Final = 131072
 """Longest PDU that is no P-DATA-TF: 128 presentation contexts of 20 transfer syntaxes fit."""
 
+WAIT_S: Final = 0.1
+"""How long a thread may not notice that the other one ended."""
+
 _P_DATA: Final = 4
 _PDU_HEADER: Final = struct.Struct(">BxI")
 _ESTABLISHED, _CLOSING, _IDLE = "Sta6", "Sta13", "Sta1"
-_PATIENCE_SLICES: Final = 30
+_SLICES: Final = 30
 _LEAST_BYTES_PER_S: Final = 1024
-_WAIT_S: Final = 0.1
 _LINGER_S: Final = 0.5
 _log = logging.getLogger(__name__)
 
@@ -71,20 +67,19 @@ class HardenedSocket(AssociationSocket):
     ) -> None:
         super().__init__(association, client_socket=connection)
         self._connection = connection
-        slice_s = timeout_s / _PATIENCE_SLICES
-        interval = struct.pack("ll", int(slice_s), int(slice_s % 1 * 1e6) or 1)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, interval)
-        seconds = struct.pack("ll", int(timeout_s), int(timeout_s % 1 * 1e6))
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, seconds)
-        self._least_bytes = int(_LEAST_BYTES_PER_S * timeout_s)
-        self._silent = 0
-        self._slices = 0
-        self._bytes = 0
+        self._silent = self._slices = self._bytes = 0
         self._pushed_back = bytearray()
         self._poll = select.poll()
         self._poll.register(connection, select.POLLIN)
-        self.wait_s: Callable[[], float] = lambda: _WAIT_S
+        self.wait_s: Callable[[], float] = lambda: WAIT_S
         self.is_given_up: Callable[[], bool] = lambda: False
+        self.have_patience(timeout_s)
+
+    def have_patience(self, timeout_s: float) -> None:
+        """Say how long the peer may take to send, and to take what we send."""
+        _set_timeout(self._connection, socket.SO_RCVTIMEO, timeout_s / _SLICES)
+        _set_timeout(self._connection, socket.SO_SNDTIMEO, timeout_s)
+        self._least_bytes = int(_LEAST_BYTES_PER_S * timeout_s)
 
     @property
     def ready(self) -> bool:
@@ -116,6 +111,15 @@ class HardenedSocket(AssociationSocket):
                 self._another_slice(is_silent=count < 0)
         self._silent = 0
 
+    def acknowledge(self) -> None:
+        """Have what came acknowledged now. A sender with Nagle's algorithm on waits for that.
+
+        dcmtk's is on, and writes headers by themselves: without this, the kernel's delayed
+        acknowledgement makes each instance last 40 ms longer. The option does not last.
+        """
+        with suppress(OSError):
+            self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
     def begin_message(self) -> None:
         """Give the peer its whole time again."""
         self._silent = self._slices = self._bytes = 0
@@ -123,14 +127,14 @@ class HardenedSocket(AssociationSocket):
     def _another_slice(self, *, is_silent: bool) -> None:
         self._silent = self._silent + 1 if is_silent else 0
         self._slices += 1
-        if self._silent >= _PATIENCE_SLICES:
+        if self._silent >= _SLICES:
             raise TooSlow
-        if self._slices >= _PATIENCE_SLICES:
+        if self._slices >= _SLICES:
             if self._bytes < self._least_bytes:
                 raise TooSlow
             self._slices = self._bytes = 0
 
-    def push_back(self, content: bytes) -> None:
+    def push_back(self, content: bytearray) -> None:
         """Have `recv` give these bytes."""
         self._pushed_back += content
 
@@ -167,7 +171,6 @@ class UpperLayer(DULServiceProvider):
         self._buffer = memoryview(bytearray())
         self._is_answer_due = True
         self._run_loop_delay = 0
-        self.to_user_queue = association.pace.queue()
         self.daemon = True
 
     def run_reactor(self) -> None:
@@ -196,33 +199,37 @@ class UpperLayer(DULServiceProvider):
 
     def _wait_s(self) -> float:
         # The association's thread owes an answer: look for it as often as pynetdicom does.
-        return 0.001 if self._is_answer_due else _WAIT_S
+        return 0.001 if self._is_answer_due else WAIT_S
 
     def _is_given_up(self) -> bool:
-        return self._kill_thread or bool(self.to_provider_queue.queue)
+        return self._kill_thread or self._association.is_ending
 
     def _process_recv_primitive(self) -> bool:
         if self.state_machine.current_state in {_CLOSING, _IDLE}:
             # Too late: the state machine has no move for it.
             self.to_provider_queue.queue.clear()
             return False
-        is_due = super()._process_recv_primitive()
-        if is_due and self.state_machine.current_state == _ESTABLISHED:
-            self._is_answer_due = False
-        return is_due
+        is_there = super()._process_recv_primitive()
+        self._is_answer_due &= not is_there
+        return is_there
 
     def _is_transport_event(self) -> bool:
-        if self.state_machine.current_state == _CLOSING:
+        # pynetdicom waits for a peer's next move also where nobody would make one of ours any more.
+        is_over = self._association.is_ending and not self.to_provider_queue.queue
+        if is_over or self.state_machine.current_state == _CLOSING:
             self._connection.hang_up()
             self.event_queue.put("Evt17")
             return True
         return super()._is_transport_event()
 
     def _read_pdu_data(self) -> None:
+        # From here to the answer, what takes time is either the peer's and seen to by
+        # `read_into`, or our disk's.
+        self._idle_timer.stop()
+        self._connection.begin_message()
         try:
-            self._connection.begin_message()
             while self._read_pdu():
-                self._idle_timer.stop()
+                pass
         except Gone:
             if not self._is_given_up():
                 self.event_queue.put("Evt17")
@@ -234,6 +241,7 @@ class UpperLayer(DULServiceProvider):
         """Read one PDU; tell whether the next one has to be awaited at once."""
         header = bytearray(_PDU_HEADER.size)
         self._connection.read_into(memoryview(header))
+        self._connection.acknowledge()
         kind, length = _PDU_HEADER.unpack(header)
         if kind == _P_DATA and self.state_machine.current_state == _ESTABLISHED:
             return self._take_data(length)
@@ -249,62 +257,33 @@ class UpperLayer(DULServiceProvider):
     def _take_data(self, length: int) -> bool:
         if self._reception is None:
             self._reception = self._association.open_reception()
+            self._connection.have_patience(self._association.timeout_s)
             self._buffer = memoryview(bytearray(self._association.limit_bytes))
         if length > len(self._buffer):
             raise Malformed("a P-DATA-TF PDU longer than was agreed")
         body = self._buffer[:length]
         self._connection.read_into(body)
         self._reception.take(body)
-        return self._reception.is_amid_message
+        if not self._reception.is_amid_message:
+            return False
+        self._connection.acknowledge()
+        return True
 
     def send_now(self, content: bytes) -> None:
-        """Send from this thread. Where the peer is gone, the next read says so."""
-        with suppress(OSError):
-            self._connection.send(content)
+        """Send from this thread. Where the peer is gone, the next turn says so."""
+        self._connection.send(content)
 
     def pass_on(self, context_id: int, command: bytes) -> None:
         """Give a command without data set to pynetdicom."""
         primitive = P_DATA()
-        primitive.presentation_data_value_list = [(context_id, b"\x03" + command)]
+        primitive.presentation_data_value_list = []
+        primitive.presentation_data_value_list.append((context_id, b"\x03" + command))
         self._is_answer_due = True
         self._association.dimse.receive_primitive(primitive)
 
 
-class Pace(threading.Event):
-    """Stands in for the event on which pynetdicom's association thread looks in every turn.
-
-    Waiting for it lasts until there is something to do, or a little while.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._stirred = threading.Event()
-
-    def stir(self) -> None:
-        """Have the association's thread look around."""
-        self._stirred.set()
-
-    def set(self) -> None:
-        """Let it go on, and at once."""
-        super().set()
-        self._stirred.set()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until there is something to do."""
-        self._stirred.wait(_WAIT_S)
-        self._stirred.clear()
-        return super().wait(timeout)
-
-    def queue(self) -> "queue.Queue[object]":
-        """Return a queue that stirs when something is put."""
-        return _StirringQueue(self)
-
-
-class _StirringQueue(queue.Queue[object]):
-    def __init__(self, pace: Pace) -> None:
-        super().__init__()
-        self._pace = pace
-
-    def put(self, item: object, block: bool = True, timeout: float | None = None) -> None:  # noqa: FBT001, FBT002 (the signature of the base)
-        super().put(item, block, timeout)
-        self._pace.stir()
+def _set_timeout(connection: socket.socket, option: int, timeout_s: float) -> None:
+    # Zero would mean for ever.
+    microseconds = max(int(timeout_s * 1e6), 1)
+    value = struct.pack("ll", microseconds // 1_000_000, microseconds % 1_000_000)
+    connection.setsockopt(socket.SOL_SOCKET, option, value)

@@ -113,6 +113,10 @@ class Indexer:
                 away = True
                 if self._closed.wait(PATIENCE_S):
                     return
+            except Exception as error:  # noqa: BLE001 (outermost of a thread: it must go on)
+                log.failure(_log, "indexer.failed", error)
+                if self._closed.wait(PATIENCE_S):
+                    return
 
     def _round(self) -> None:
         """Write what waits; at start, and where something was forgotten, all the spool holds."""
@@ -154,13 +158,31 @@ class Indexer:
 
     def _index(self, keys: list[str]) -> None:
         received = list(self._read(key for key in keys if "." not in key))
+        try:
+            self._write(received)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 (one instance that trips us hides no other)
+            log.failure(_log, "indexer.one_by_one", error)
+            for each in received:
+                self._write_alone(each)
+        for key in keys:
+            if "." in key:
+                self._index_conflict(key)
+
+    def _write(self, received: list[Received]) -> None:
         if received:
             with self._records.begin() as session:
                 new = index.index(session, received)
             log.event(_log, "instances.indexed", instances=new)
-        for key in keys:
-            if "." in key:
-                self._index_conflict(key)
+
+    def _write_alone(self, received: Received) -> None:
+        try:
+            self._write([received])
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 (it stays on the spool; the next start tries)
+            log.failure(_log, "indexer.failed", error)
 
     def _index_conflict(self, key: str) -> None:
         path, first = self._spool.path(key), self._spool.path(key.partition(".")[0])

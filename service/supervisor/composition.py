@@ -1,4 +1,4 @@
-"""What the supervisor is made of: the roles' commands and environment, and how each is looked at."""
+"""What the supervisor is made of: how each role is started, with what, and how it is looked at."""
 
 import sys
 from collections.abc import Callable, Mapping

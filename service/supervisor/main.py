@@ -35,11 +35,15 @@ def run(settings: Settings, *, say: Say = silent, tell: Tell = _nothing) -> None
         Is told what is served, once all roles are well.
     """
     log.configure("supervisor")
-    supervisor = Supervisor(settings, say=say)
+    serve(Supervisor(settings, say=say), say=say, tell=tell)
+
+
+def serve(supervisor: Supervisor, *, say: Say = silent, tell: Tell = _nothing) -> None:
+    """Start a supervisor and end it as `run` says."""
     with _signals(supervisor) as serving:
         try:
             supervisor.start()
-            _serve(supervisor, say, tell)
+            _look_after(supervisor, say, tell)
         except _Stopped:
             say("stopping ...")
         finally:
@@ -47,7 +51,7 @@ def run(settings: Settings, *, say: Say = silent, tell: Tell = _nothing) -> None
             supervisor.stop()
 
 
-def _serve(supervisor: Supervisor, say: Say, tell: Tell) -> None:
+def _look_after(supervisor: Supervisor, say: Say, tell: Tell) -> None:
     """Say what becomes of the roles, until a signal ends this."""
     told, said = False, set[str]()
     while supervisor.is_watching:

@@ -26,8 +26,6 @@ Probe = Callable[[int], Sign]
 ANSWER_LIMIT_S: Final = 5.0
 READ_EVERY_S: Final = 0.2
 BROKER_PORTS: Final = {"redis": 6379, "rediss": 6379, "amqp": 5672, "amqps": 5671}
-_RELEASE_REQUEST: Final = bytes((0x05, 0, 0, 0, 0, 4, 0, 0, 0, 0))
-"""A-RELEASE-RQ (PS3.8 9.3.6) where an association is expected."""
 _SAME_S: Final = 2.0
 """Two readings of one row's age may differ by so much."""
 
@@ -51,15 +49,16 @@ class Patience:
 
 
 def listener(host: str, port: int) -> Sign:
-    """Tell whether a DICOM peer answers.
+    """Tell whether a DICOM peer takes connections.
 
-    It is sent a message that is out of turn, which PS3.8 9.2.3 has it answer with an A-ABORT
-    (action AA-1) before it asks who calls: a request would be counted as refused.
+    We hang up before a word is said, and see whether it does too: an association that is asked
+    for, or a message out of turn, would be counted as refused or hold one of its threads.
     """
     with suppress(OSError), socket.create_connection((reached(host), port), ANSWER_LIMIT_S) as peer:
-        peer.sendall(_RELEASE_REQUEST)
-        if peer.recv(1):
-            return Sign.ALIVE
+        peer.shutdown(socket.SHUT_WR)
+        # The kernel takes connections for a process that hangs, and never ends one for it.
+        peer.recv(1)
+        return Sign.ALIVE
     return Sign.SILENT
 
 
@@ -120,12 +119,16 @@ class RowProbes:
         self._read_at = -READ_EVERY_S
         self._looked_at = wall_clock()
         self._well_since = clock()
-        self._waiting: dict[tuple[str, int], tuple[float, float]] = {}
+        self._waiting: dict[str, _Waiting] = {}
 
     def dispatcher(self, pid: int) -> Sign:
         """Tell whether series are judged and messages sent."""
         rows = self._current()
         sign = self._beating(rows, "dispatcher", pid)
+        if sign is Sign.STUCK and not self._has_broker():
+            # It waits for the broker, and is given time once that is back.
+            self._well_since = self._clock()
+            return Sign.UNKNOWN
         if rows is None or sign is not Sign.ALIVE:
             return sign
         limit_s = self._patience.stalled_s
@@ -195,14 +198,23 @@ class RowProbes:
         """Tell whether this process has left the same work undone for longer than the limit."""
         with self._lock:
             if overdue_s is None:
-                self._waiting.pop((kind, pid), None)
+                self._waiting.pop(kind, None)
                 return False
             at = self._clock()
-            due_at, seen_at = self._waiting.get((kind, pid), (float("-inf"), at))
-            if abs(at - overdue_s - due_at) > _SAME_S:
-                due_at, seen_at = at - overdue_s, at
-            self._waiting[kind, pid] = (due_at, seen_at)
-            return at - seen_at > limit_s
+            work = _Waiting(pid, at - overdue_s, at)
+            known = self._waiting.get(kind)
+            if known is None or known.pid != pid or abs(known.due_at - work.due_at) > _SAME_S:
+                self._waiting[kind] = known = work
+            return at - known.seen_at > limit_s
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """Since when which process has left work undone that was due at this time."""
+
+    pid: int
+    due_at: float
+    seen_at: float
 
 
 def _beat(rows: Rows | None, role: str, pid: int) -> Beat | None:

@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("fontanelle", "models", "worker", "service", "pyproject.toml", "README.md", "LICENSE")
+PARTS = (
+    "fontanelle",
+    "models",
+    "worker",
+    "service",
+    "migrations",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+)
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

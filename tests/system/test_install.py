@@ -7,7 +7,7 @@ import pytest
 
 from tests.system.conftest import Run, python
 
-IMPORT_NAMES = ("fontanelle", "models", "worker", "service")
+IMPORT_NAMES = ("fontanelle", "models", "worker", "service", "migrations")
 
 
 def test_the_wheel_holds_packages_references_and_label_maps(installed: Path) -> None:
@@ -21,6 +21,10 @@ def test_the_wheel_holds_packages_references_and_label_maps(installed: Path) -> 
         "models/training/label_maps/README.md",
         "models/training/*.csv",
         "models/training/configs/*.toml",
+        "migrations/versions/0001_*.py",
+        "migrations/script.py.mako",
+        "service/web/templates/*.html",
+        "service/web/static/*.css",
         "*.dist-info/licenses/LICENSE",
     )
 

@@ -79,7 +79,9 @@ def test_the_keys_are_the_contracts_in_its_order() -> None:
     found = json.loads(to_json(full()))
 
     assert [key for key in found if key in CONTRACT] == CONTRACT
-    assert list(found["measurements"][0]) == MEASUREMENT
+    first = found["measurements"][0]
+    assert [key for key in first if key in MEASUREMENT] == MEASUREMENT
+    assert (first["region"], first["label"]) == ("left_frontal", "Left frontal lobe")
     assert list(found["summary"]) == SUMMARY
     assert found["id"] is None and found["deliveries"] == []
 

@@ -7,6 +7,7 @@ import pytest
 from fontanelle.errors import Code, Reason
 from fontanelle.imaging.patient import Patient
 from fontanelle.norms.comparison import ProtocolMatch
+from fontanelle.reports.analysis_object import analysis_object
 from fontanelle.reports.result import Fitness, PackageUsed, Result, State
 from service import terminal
 from tests.unit.reports.builders import MEASURED, case, comparison, withheld
@@ -17,8 +18,12 @@ def limited() -> Result:
     return case("axial", fitness=Fitness.LIMITED).result
 
 
+def table_of(result: Result) -> terminal.Table:
+    return terminal.table_of(analysis_object(result))
+
+
 def shown(result: Result, capsys: pytest.CaptureFixture[str], *, coloured: bool = False) -> str:
-    terminal.show(result, coloured=coloured)
+    terminal.show(analysis_object(result), coloured=coloured)
     return capsys.readouterr().out
 
 
@@ -47,8 +52,8 @@ def test_a_z_under_an_approximate_protocol_is_called_provisional(limited: Result
         package.intended_age_days,
     )
 
-    assert "prov. z" in terminal.table_of(limited).header
-    assert "z" in terminal.table_of(case("axial", package=same).result).header
+    assert "prov. z" in table_of(limited).header
+    assert "z" in table_of(case("axial", package=same).result).header
 
 
 def test_plain_lines_are_aligned_without_tabs_or_escapes(
@@ -57,13 +62,13 @@ def test_plain_lines_are_aligned_without_tabs_or_escapes(
     out = shown(limited, capsys)
 
     assert "\t" not in out and "\x1b" not in out
-    header, *rows = terminal.table_of(limited).lines()
+    header, *rows = table_of(limited).lines()
     ends = {row.index(cell[1]) + len(cell[1]) for row, cell in _cells(limited, rows)}
     assert ends == {header.index("mL") + 2}
 
 
 def _cells(result: Result, rows: list[str]) -> list[tuple[str, tuple[str, ...]]]:
-    return list(zip(rows, terminal.table_of(result).rows, strict=True))
+    return list(zip(rows, table_of(result).rows, strict=True))
 
 
 def test_a_terminal_gets_the_same_numbers(
@@ -71,14 +76,14 @@ def test_a_terminal_gets_the_same_numbers(
 ) -> None:
     drawn = shown(limited, capsys, coloured=True)
 
-    for row in terminal.table_of(limited).rows:
+    for row in table_of(limited).rows:
         assert row[1] in drawn
 
 
 def test_an_unknown_number_is_a_dash_and_its_reason_stands_beside_it() -> None:
     result = case("axial", comparison=comparison(compared=False), fitness=Fitness.LIMITED).result
 
-    row = terminal.table_of(result).rows[0]
+    row = table_of(result).rows[0]
     assert row[3:] == ("-", "-", "-", "-", "comparison.age_unknown")
 
 
@@ -91,7 +96,7 @@ def test_no_child_is_printed_at_the_0th_or_100th_centile(centile: float, printed
     first = replace(compared.regions[0], centile=centile)
     result = case("axial", comparison=replace(compared, regions=(first,))).result
 
-    assert terminal.table_of(result).rows[0][6] == printed
+    assert table_of(result).rows[0][6] == printed
 
 
 def test_a_withheld_result_shows_no_number_of_any_region(

@@ -1,0 +1,1 @@
+"""The pages: lists, and one report per analysis."""

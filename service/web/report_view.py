@@ -1,0 +1,397 @@
+"""The analysis object in words: what the report page says, before any markup.
+
+Takes the contract's JSON alone, so that a stored `report.json` makes the same page.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from fontanelle.errors import Code, code_of
+from fontanelle.lifecycle import AnalysisState, Verdict
+from fontanelle.reports import sentences
+from service.web import rounding, strip
+from service.web.strip import Mark
+
+Json = Mapping[str, Any]
+UNDER_WAY: Final = frozenset({AnalysisState.QUEUED, AnalysisState.RUNNING})
+
+FLAGS: Final[Mapping[str, str]] = {
+    "not_flagged": "within the limit",
+    "low": "below the limit",
+    "high": "above the limit",
+    "uncalibrated": "not judged",
+    "not_compared": "not compared",
+}
+"""What may be said of one region, in words."""
+_ENDINGS: Final[Mapping[str, tuple[str, str]]] = {
+    AnalysisState.QUEUED: (
+        "Waiting for a worker",
+        "There are no numbers yet. This page looks again by itself.",
+    ),
+    AnalysisState.RUNNING: (
+        "Being measured",
+        "There are no numbers yet. This page looks again by itself.",
+    ),
+    AnalysisState.FAILED: (
+        "The analysis failed",
+        "That is a fault of the service or of this machine, not of the scan. There are no numbers.",
+    ),
+    AnalysisState.CANCELLED: ("Cancelled", "There are no numbers."),
+    AnalysisState.REJECTED: (
+        "Not measured",
+        "This scan cannot be measured, for the reasons below. There are no numbers.",
+    ),
+}
+_FITNESS: Final[Mapping[str, tuple[str, str]]] = {
+    "full": ("Full result", "Volumes and their comparison."),
+    "limited": (
+        "Limited result",
+        "Volumes; the comparison is missing or reserved, for the reasons below.",
+    ),
+    "withheld": ("Result withheld", f"{sentences.WITHHELD} There are no numbers on this page."),
+}
+_SEXES: Final = {"M": "male", "F": "female"}
+_OBJECTS: Final = {
+    "segmentation": "Segmentation (DICOM SEG)",
+    "structured_report": "Structured report (DICOM SR)",
+    "labels": "Label array (NIfTI)",
+    "overlay": "Overlay picture (PNG)",
+    "report": "Analysis object (JSON)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """Something that has to be read before any number."""
+
+    kind: str
+    title: str
+    text: str
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RegionLine:
+    """One row of the table of regions."""
+
+    label: str
+    volume: str
+    parenchyma: str
+    csf: str
+    expected: str
+    range: str
+    z: str
+    z_range: str
+    centile: str
+    remark: str
+
+
+@dataclass(frozen=True, slots=True)
+class PairLine:
+    """One row of the table of asymmetries."""
+
+    label: str
+    index: str
+    z: str
+    remark: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A sentence and its code."""
+
+    sentence: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLine:
+    """A check of the segmentation."""
+
+    name: str
+    grade: str
+    sentence: str
+    codes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportView:
+    """All that the report page says of the analysis object."""
+
+    analysis_id: int | None
+    state: str
+    title: str
+    is_under_way: bool
+    is_measured: bool
+    is_provisional: bool
+    banners: tuple[Banner, ...]
+    patient: tuple[tuple[str, str], ...]
+    regions: tuple[RegionLine, ...]
+    z_strip: Markup
+    loss: str | None
+    chance: str
+    pairs: tuple[PairLine, ...]
+    sums: tuple[tuple[str, str], ...]
+    reasons: tuple[Said, ...]
+    remarks: tuple[Said, ...]
+    checks: tuple[CheckLine, ...]
+    provenance: tuple[tuple[str, str], ...]
+    objects: tuple[tuple[str, str], ...]
+    deliveries: Sequence[Json]
+    reviews: Sequence[Json]
+    decisions: Sequence[Json]
+
+
+def view_of(report: Json) -> ReportView:
+    """Return what the page of an analysis object says."""
+    state, measured = report["state"], report["measurements"]
+    provisional = _is_provisional(report)
+    return ReportView(
+        analysis_id=report["id"],
+        state=state,
+        title=_ending(report)[0],
+        is_under_way=state in UNDER_WAY,
+        is_measured=bool(measured),
+        is_provisional=provisional,
+        banners=tuple(_banners(report)),
+        patient=tuple(_patient(report)),
+        regions=tuple(_region(each) for each in measured),
+        z_strip=_strip(measured, provisional=provisional),
+        loss=_loss(measured),
+        chance=_chance(len(measured)),
+        pairs=tuple(_pair(each) for each in report["asymmetry"]),
+        sums=tuple(_sums(report["summary"])),
+        reasons=tuple(_said(report["reasons"])),
+        remarks=tuple(_said(report["remarks"])),
+        checks=tuple(_check(each) for each in report["quality"]),
+        provenance=tuple(_provenance(report)),
+        objects=tuple(
+            (_OBJECTS.get(each["kind"], each["kind"]), each["href"]) for each in report["objects"]
+        ),
+        deliveries=report["deliveries"],
+        reviews=report.get("reviews", ()),
+        decisions=report["series"],
+    )
+
+
+def region_label(measured: Json) -> str:
+    """Return a region's name for people; left and right stand first."""
+    return str(measured.get("label") or _in_words(measured["region"]))
+
+
+def _in_words(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def _ending(report: Json) -> tuple[str, str]:
+    """Return how it ended, and what that means; of a superseded one how it had ended."""
+    state, fitness = report["state"], report["fitness"]
+    if fitness is not None:
+        return _FITNESS[fitness]
+    return _ENDINGS.get(state, _ENDINGS[AnalysisState.REJECTED])
+
+
+def _banners(report: Json) -> Iterator[Banner]:
+    outside = [
+        each
+        for each in (*report["reasons"], *report["remarks"])
+        if each["code"] == Code.OUTSIDE_INTENDED_USE
+    ]
+    for reason in outside[:1]:
+        yield Banner("stop", "Outside the intended use", reason["sentence"], reason["code"])
+    if report["state"] == AnalysisState.SUPERSEDED:
+        yield Banner(
+            "stop", "Superseded", "A newer analysis took the place of this one.", Code.SUPERSEDED
+        )
+    yield Banner(_kind(report), *_ending(report))
+    if report["fitness"] is not None:
+        yield _reviewed(report.get("review"))
+    if _is_provisional(report):
+        yield Banner("note", "Provisional z-scores", sentences.PROVISIONAL)
+
+
+def _kind(report: Json) -> str:
+    if report["fitness"] in {"full", "limited"} or report["state"] in UNDER_WAY:
+        return "note"
+    return "stop"
+
+
+def _reviewed(review: Json | None) -> Banner:
+    verdict = Verdict.UNREVIEWED if review is None else review["verdict"]
+    if review is None or verdict == Verdict.UNREVIEWED:
+        return Banner("warn", "PRELIMINARY · UNREVIEWED", sentences.UNREVIEWED)
+    comment = f" “{review['comment']}”" if review["comment"] else ""
+    who = f"{review['person']}, {rounding.moment(review['at'])}.{comment}"
+    if verdict == Verdict.ACCEPTED:
+        return Banner("note", "Accepted by a reader", who)
+    return Banner("stop", "REJECTED by a reader", f"{who} Do not use the numbers.")
+
+
+def _patient(report: Json) -> Iterator[tuple[str, str]]:
+    patient = report["patient"]
+    issuer = f" ({patient['issuer']})" if patient["issuer"] else ""
+    yield "Patient ID", (patient["id"] or "unknown") + issuer
+    ended = report["measurements"] or report["rendered_at"]
+    if ended:
+        source = (
+            f", from {_in_words(patient['age_source']).lower()}" if patient["age_source"] else ""
+        )
+        yield "Age at the scan", rounding.age(patient["age_days"]) + source
+        yield "Sex", _SEXES.get(patient["sex"] or "", "unknown")
+        yield "Birth date", patient["birth_date"] or "unknown"
+    yield "Accession number", report["accession_number"] or "none"
+
+
+def _region(measured: Json) -> RegionLine:
+    return RegionLine(
+        label=region_label(measured),
+        volume=rounding.ml(measured["volume_ml"]),
+        parenchyma=rounding.ml(measured["parenchyma_ml"]),
+        csf=rounding.ml(measured["csf_ml"]),
+        expected=rounding.ml(measured["expected_ml"]),
+        range=rounding.ml_range(measured["low_ml"], measured["high_ml"]),
+        z=rounding.z(measured["z"]),
+        z_range=""
+        if measured["z"] is None
+        else rounding.z_range(measured["z_low"], measured["z_high"]),
+        centile=rounding.centile(measured["centile"]),
+        remark=_remark(measured),
+    )
+
+
+def _pair(pair: Json) -> PairLine:
+    return PairLine(
+        label=_in_words(pair["pair"]),
+        index=rounding.signed_percent(pair["index"]),
+        z=rounding.z(pair["z"]),
+        remark=_remark(pair),
+    )
+
+
+def _remark(compared: Json) -> str:
+    if compared["flag"] == "not_compared" and compared["reasons"]:
+        return f"not compared: {_meaning(compared['reasons'][0])}"
+    return FLAGS[compared["flag"]]
+
+
+def _meaning(code: str) -> str:
+    text = code_of(code).meaning
+    return text[0].lower() + text[1:].removesuffix(".")
+
+
+def _is_provisional(report: Json) -> bool:
+    """Tell whether there are z-scores that judge nobody."""
+    return any(each["flag"] == "uncalibrated" for each in report["measurements"])
+
+
+def _strip(measured: Sequence[Json], *, provisional: bool) -> Markup:
+    marks = [Mark(region_label(m), m["z"], m["z_low"], m["z_high"]) for m in measured]
+    title = "z of each region with its 95 % interval, on an axis from -6 to 6"
+    return strip.draw(marks, title=title, provisional=provisional)
+
+
+def _loss(measured: Sequence[Json]) -> str | None:
+    """Say what a comparison of volumes cannot see."""
+    shares = [
+        100 * (each["expected_ml"] - each["low_ml"]) / each["expected_ml"]
+        for each in measured
+        if each["expected_ml"] and each["low_ml"] is not None
+    ]
+    if not shares:
+        return None
+    return (
+        f"A region leaves its 95 % range only where it is {min(shares):.0f} to {max(shares):.0f} % "
+        "smaller than expected (it depends on the region): a smaller loss is not seen."
+    )
+
+
+def _chance(regions: int) -> str:
+    """Say how often healthy children lie outside somewhere; independent regions are the most."""
+    of_100 = round(100 * (1 - 0.95**regions))
+    return (
+        f"Of 100 healthy children up to {of_100} lie outside it in at least one of {regions} "
+        "regions."
+    )
+
+
+def _sums(summary: Json) -> Iterator[tuple[str, str]]:
+    for key, label in (
+        ("total_ml", "All regions"),
+        ("intracranial_ml", "Intracranial"),
+        ("ventricles_ml", "Ventricles"),
+    ):
+        yield label, rounding.ml(summary[key])
+
+
+def _said(reasons: Sequence[Json]) -> Iterator[Said]:
+    seen = set()
+    for reason in reasons:
+        said = Said(reason["sentence"], reason["code"])
+        if said not in seen:
+            seen.add(said)
+            yield said
+
+
+def _check(check: Json) -> CheckLine:
+    return CheckLine(
+        _in_words(check["check"]), check["grade"], check["sentence"], tuple(check["reasons"])
+    )
+
+
+def _provenance(report: Json) -> Iterator[tuple[str, str]]:
+    yield from _package(report["package"])
+    engine, reference, scan = report["engine"], report["reference"], report["scan"]
+    if engine:
+        versions = ", ".join(f"{name} {version}" for name, version in engine["versions"].items())
+        yield (
+            "Engine",
+            f"{engine['provider']}, {engine['precision']}, on {engine['device']}, "
+            f"{rounding.seconds(engine['seconds'])} ({versions})",
+        )
+    if reference:
+        yield "Reference", f"{reference['id']}, {reference['version']}"
+    if reference and reference["tier"]:
+        yield "Tier, site status", f"{reference['tier']}, {reference['site_status']}"
+    if scan:
+        yield "Scan", _scan(scan)
+    if report["timings_s"]:
+        steps = (f"{name} {rounding.seconds(s)}" for name, s in report["timings_s"].items())
+        yield "Timings", ", ".join(steps)
+    yield from _identity(report)
+
+
+def _package(package: Json) -> Iterator[tuple[str, str]]:
+    version = f" {package['version']}" if package["version"] else ""
+    yield "Package", f"{package['name']}{version}, sha256 {package['sha256']}"
+    if package["protocol"]:
+        yield "Protocol", f"{package['protocol']} (reference: {package['protocol_match']})"
+    if package["intended_age_days"]:
+        low, high = package["intended_age_days"]
+        yield "Meant for", f"{low} to {high} days of age"
+
+
+def _scan(scan: Json) -> str:
+    return (
+        f"{scan['slices']} slices of {scan['rows']} x {scan['columns']}, pixels "
+        f"{rounding.mm(scan['pixel_spacing_mm'])}, step {rounding.mm(scan['slice_step_mm'])}, "
+        f"tilt {scan['tilt_deg']:.1f}°"
+    )
+
+
+def _identity(report: Json) -> Iterator[tuple[str, str]]:
+    yield "Study", report["study_instance_uid"] or "none: the input is no DICOM series"
+    if report["series_instance_uid"]:
+        yield "Series", f"{report['series_instance_uid']}, revision {report['series_revision']}"
+    if report["digest"]:
+        yield "Digest of the inputs", report["digest"]
+    if report["rendered_at"]:
+        yield "Rendered", rounding.moment(report["rendered_at"])
+    if report.get("queued_at"):
+        yield (
+            "Asked for",
+            f"by {report['requested_by']}, {rounding.moment(report['queued_at'])}; attempts: "
+            f"{report['attempts']}",
+        )

@@ -1,0 +1,1 @@
+"""Sending against real receivers: pynetdicom, dcmtk, Orthanc, and peers that misbehave."""

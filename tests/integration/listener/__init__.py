@@ -1,0 +1,1 @@
+"""The listener with real associations, files and rows."""

@@ -1,0 +1,1 @@
+"""The records and a real PostgreSQL."""

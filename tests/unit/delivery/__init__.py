@@ -1,0 +1,1 @@
+"""Messages and outcomes of the sending side."""
