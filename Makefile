@@ -1,7 +1,7 @@
 # Everything that is done often. A bare Debian 12 with python3-venv and make is enough.
 #
-#   make demo                  a synthetic toddler's head, measured
-#   make demo SERIES=folder    a series of yours (folder, tar, zip or NIfTI)
+#   make demo                  the whole service on this machine, and a synthetic head sent to it
+#   make demo SERIES=folder    a series or study of yours instead (folder, tar or zip)
 #   make test                  all tests that need no peer and no torch; names what it skips
 #   make lint                  ruff, mypy, import rules
 #   make docs                  writes the pages that are generated from code
@@ -14,7 +14,10 @@ SERIES ?=
 
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-SOURCES := fontanelle models worker service benchmarks tests scripts
+SOURCES := fontanelle models worker service migrations docker benchmarks tests scripts
+
+# Debian keeps Orthanc where only root looks.
+export PATH := $(PATH):/usr/sbin
 
 .PHONY: demo test lint docs peers peers-present clean
 
@@ -36,10 +39,11 @@ docs: $(VENV)/.installed-cpu
 
 peers:
 	apt-get update --quiet
-	DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends dcmtk dicom3tools
+	DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
+	    dcmtk dicom3tools orthanc chromium fonts-dejavu-core
 
 peers-present:
-	@for program in dcmcjpeg dsrdump dciodvfy dcentvfy; do \
+	@for program in dcmcjpeg dsrdump storescu storescp dciodvfy dcentvfy Orthanc chromium; do \
 	    command -v $$program >/dev/null || { echo "$$program is missing: run 'make peers' as root"; exit 1; }; \
 	done
 

@@ -1,12 +1,20 @@
 """Write the pages of docs/ that are generated from code (`make docs`); a test compares them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from fontanelle.errors import Code
 from fontanelle.imaging.admission import as_markdown
+from fontanelle.lifecycle import (
+    ANALYSIS_MOVES,
+    DELIVERY_MOVES,
+    SERIES_MOVES,
+    AnalysisState,
+    DeliveryState,
+    SeriesState,
+)
 
 DOCS: Final = Path(__file__).parent.parent / "docs"
 
@@ -27,9 +35,28 @@ a comparison. *Accepted*: a remark. Generated from `fontanelle/imaging/rules` by
 """
 
 
+_STATES_HEAD: Final = """\
+# States
+
+What becomes of a series, of an analysis and of a delivery. Every move is one transaction that also
+writes an event (when, from, to, why, by whom); a move that is not drawn here is an error. Generated
+from `fontanelle/lifecycle.py` by `make docs`.
+"""
+_STATES: Final[tuple[tuple[str, tuple[str, ...], Mapping[Any, frozenset[Any]]], ...]] = (
+    ("Series", (SeriesState.RECEIVING,), SERIES_MOVES),
+    ("Analysis", (AnalysisState.QUEUED,), ANALYSIS_MOVES),
+    ("Delivery", (DeliveryState.HELD, DeliveryState.DUE), DELIVERY_MOVES),
+)
+"""Title, where it begins, the moves."""
+
+
 def pages() -> dict[str, str]:
     """Return the generated pages: file name in docs/ and text."""
-    return {"codes.md": "\n".join(_codes()), "admission.md": f"{_ADMISSION_HEAD}\n{as_markdown()}"}
+    return {
+        "codes.md": "\n".join(_codes()),
+        "admission.md": f"{_ADMISSION_HEAD}\n{as_markdown()}",
+        "states.md": "\n".join(_states()),
+    }
 
 
 def _codes() -> Iterator[str]:
@@ -39,6 +66,19 @@ def _codes() -> Iterator[str]:
         yield "| code | meaning |\n|---|---|"
         yield from (f"| `{code}` | {code.meaning} |" for code in codes)
         yield ""
+
+
+def _states() -> Iterator[str]:
+    yield _STATES_HEAD
+    for title, beginnings, moves in _STATES:
+        yield f"## {title}\n\n```mermaid\nstateDiagram-v2"
+        yield from (f"    [*] --> {state}" for state in beginnings)
+        for before, afters in moves.items():
+            # In the order of the states, not of a set.
+            yield from (f"    {before} --> {after}" for after in moves if after in afters)
+            if not afters:
+                yield f"    {before} --> [*]"
+        yield "```\n"
 
 
 def _area(code: Code) -> str:

@@ -98,6 +98,12 @@ def stages() -> dict[str, Stage]:
     return found
 
 
+def made_secrets(folder: Path) -> Path:
+    """Make secrets as a site does."""
+    subprocess.run([ROOT / "docker/make-secrets", folder], check=True, capture_output=True)
+    return folder
+
+
 class Container:
     """A service as processes of this machine.
 

@@ -12,7 +12,7 @@ from fontanelle.errors import Code, Reason, Refused, code_of
 from fontanelle.lifecycle import SeriesState
 from fontanelle.records.locks import lock_study
 from fontanelle.records.moves import Cause, move
-from fontanelle.records.tables import ConflictRow, InstanceRow, SeriesRow, StudyRow
+from fontanelle.records.tables import AnalysisRow, ConflictRow, InstanceRow, SeriesRow, StudyRow
 from fontanelle.records.times import now
 
 DISPATCHER = "dispatcher"
@@ -191,12 +191,22 @@ def of_study(session: Session, study_id: int) -> list[SeriesSeen]:
     return _values(session, _seen().where(SeriesRow.study_id == study_id).order_by(SeriesRow.id))
 
 
-def of_study_uid(session: Session, study_instance_uid: str) -> list[SeriesSeen]:
-    """Return all series of the study of a UID."""
-    return _values(
-        session,
-        _seen().where(StudyRow.study_instance_uid == study_instance_uid).order_by(SeriesRow.id),
+def study_of_analysis(session: Session, analysis_id: int) -> int:
+    """Return the id of the study that an analysis is of.
+
+    Raises
+    ------
+    Refused
+        NOT_FOUND.
+    """
+    found = session.scalar(
+        select(SeriesRow.study_id)
+        .join(AnalysisRow, AnalysisRow.series_id == SeriesRow.id)
+        .where(AnalysisRow.id == analysis_id)
     )
+    if found is None:
+        raise Refused(Code.NOT_FOUND, f"There is no analysis {analysis_id}.")
+    return found
 
 
 def reasons_from(stored: list[Any]) -> tuple[Reason, ...]:

@@ -10,6 +10,7 @@ from fontanelle.records.database import Records
 from fontanelle.records.files import LocalStore
 from fontanelle.settings import Settings, secret
 from service.api.app import create_app
+from service.signals import until_stopped
 
 ROLE = "api"
 CONNECTIONS = 10
@@ -26,6 +27,9 @@ def run(settings: Settings) -> None:
         records = stack.enter_context(Records.open(url, connections=CONNECTIONS))
         app = create_app(settings, records, LocalStore(settings.results))
         log.event(_log, "api.ready", port=settings.api.port)
+        # uvicorn raises the signal again once it has ended; without a handler of ours that kills us
+        # before the records are closed.
+        until_stopped()
         uvicorn.Server(
             uvicorn.Config(
                 app,

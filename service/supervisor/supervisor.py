@@ -219,8 +219,9 @@ class Supervisor:
 
     def _observe(self, role: str, probe: Probe) -> None:
         """Look at one role again and again; a look may take long, so each has a thread."""
-        while not self._ending.wait(LOOK_S if not self._keepers[role].is_ready else PROBE_S):
-            child = self._keepers[role].child
+        keeper, sign = self._keepers[role], Sign.UNKNOWN
+        while not self._ending.wait(_until_next_look_s(sign, keeper)):
+            child = keeper.child
             if child is None:
                 continue
             try:
@@ -277,6 +278,12 @@ def _relaunched(server: Server) -> Child:
     server.launch()
     assert server.child is not None  # noqa: S101
     return server.child
+
+
+def _until_next_look_s(sign: Sign, keeper: Keeper) -> float:
+    if sign is Sign.ALIVE:
+        return PROBE_S
+    return PROBE_S / 3 if keeper.is_ready else LOOK_S
 
 
 def _last_words(log_file: Path) -> str:

@@ -11,13 +11,11 @@ from fastapi import APIRouter, Form, Path, Request
 from pydantic import ValidationError
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from fontanelle.errors import Code
 from fontanelle.lifecycle import AnalysisState, Verdict
 from fontanelle.records import analyses, deliveries, intake, processes, reviews, series
 from fontanelle.records.analyses import AnalysisSeen
 from fontanelle.records.database import Transaction
 from fontanelle.records.keys import Role
-from fontanelle.records.series import SeriesSeen
 from service.api import lists
 from service.api.analysis_object import assembled
 from service.api.auth import Caller, CallerDep, ReviewerDep, ServiceDep, service_of, session_of
@@ -161,18 +159,19 @@ def read_analysis(
     """Show one report: its numbers, or why there are none."""
     with service.records.begin() as session:
         found = assembled(session, analysis_id)
-        study = analyses.get(session, analysis_id).study_instance_uid
-        of_study = series.of_study_uid(session, study)
-        successor = _successor(session, analysis_id, study, found["state"])
+        study_id = series.study_of_analysis(session, analysis_id)
+        of_study = series.of_study(session, study_id)
+        in_doubt = series.is_patient_in_doubt(session, study_id)
+        study_uid = of_study[0].study_instance_uid
+        successor = _successor(session, analysis_id, study_uid, found["state"])
     state = found["state"]
     return _page(
         request,
         caller,
         "report.html",
-        page=view_of(found),
+        page=view_of(found, patient_in_doubt=in_doubt),
         overlay_src=_overlay(found),
         series=[SeriesOut.of(each) for each in of_study],
-        corrected=_is_corrected(of_study),
         successor=successor,
         actions=Actions(
             may_review=caller.may_review and state == AnalysisState.SUCCEEDED,
@@ -275,12 +274,6 @@ def _summary(seen: AnalysisSeen | None) -> AnalysisSummary | None:
 def _overlay(found: dict[str, Any]) -> str | None:
     href = f"{analysis_href(found['id'])}/{FileName.OVERLAY}"
     return href if any(each["href"] == href for each in found["objects"]) else None
-
-
-def _is_corrected(of_study: Sequence[SeriesSeen]) -> bool:
-    return any(
-        code is Code.PATIENT_CORRECTION for each in of_study for code, _count in each.conflicts
-    )
 
 
 def _successor(session: Transaction, analysis_id: int, study: str, state: str) -> int | None:

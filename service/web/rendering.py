@@ -47,7 +47,6 @@ def render_report_page(report: Mapping[str, Any], overlay: bytes | None = None) 
         style=Markup(stylesheet()),  # noqa: S704
         caller=None,
         series=[],
-        corrected=False,
         successor=None,
         actions=None,
         refresh_s=None,

@@ -27,22 +27,16 @@ FLAGS: Final[Mapping[str, str]] = {
 }
 """What may be said of one region, in words."""
 _ENDINGS: Final[Mapping[str, tuple[str, str]]] = {
-    AnalysisState.QUEUED: (
-        "Waiting for a worker",
-        "There are no numbers yet. This page looks again by itself.",
-    ),
-    AnalysisState.RUNNING: (
-        "Being measured",
-        "There are no numbers yet. This page looks again by itself.",
-    ),
+    AnalysisState.QUEUED: ("Waiting for a worker", "Nothing is measured yet."),
+    AnalysisState.RUNNING: ("Being measured", "Nothing is measured yet."),
     AnalysisState.FAILED: (
         "The analysis failed",
-        "That is a fault of the service or of this machine, not of the scan. There are no numbers.",
+        "That is a fault of the service or of this machine, not of the scan. Nothing was measured.",
     ),
-    AnalysisState.CANCELLED: ("Cancelled", "There are no numbers."),
+    AnalysisState.CANCELLED: ("Cancelled", "Nothing was measured."),
     AnalysisState.REJECTED: (
         "Not measured",
-        "This scan cannot be measured, for the reasons below. There are no numbers.",
+        "This scan cannot be measured, for the reasons below. There are no volumes.",
     ),
 }
 _FITNESS: Final[Mapping[str, tuple[str, str]]] = {
@@ -51,8 +45,13 @@ _FITNESS: Final[Mapping[str, tuple[str, str]]] = {
         "Limited result",
         "Volumes; the comparison is missing or reserved, for the reasons below.",
     ),
-    "withheld": ("Result withheld", f"{sentences.WITHHELD} There are no numbers on this page."),
+    "withheld": ("Result withheld", sentences.WITHHELD),
 }
+_IN_DOUBT: Final = (
+    "The patient of this study is in doubt",
+    "Attributes of the patient were changed, or differ between instances. Nothing is delivered "
+    "before a person has looked.",
+)
 _SEXES: Final = {"M": "male", "F": "female"}
 _OBJECTS: Final = {
     "segmentation": "Segmentation (DICOM SEG)",
@@ -145,8 +144,14 @@ class ReportView:
     decisions: Sequence[Json]
 
 
-def view_of(report: Json) -> ReportView:
-    """Return what the page of an analysis object says."""
+def view_of(report: Json, *, patient_in_doubt: bool = False) -> ReportView:
+    """Return what the page of an analysis object says.
+
+    Parameters
+    ----------
+    patient_in_doubt
+        Instances of the study name another patient, or the same one with other attributes.
+    """
     state, measured = report["state"], report["measurements"]
     provisional = _is_provisional(report)
     return ReportView(
@@ -156,7 +161,7 @@ def view_of(report: Json) -> ReportView:
         is_under_way=state in UNDER_WAY,
         is_measured=bool(measured),
         is_provisional=provisional,
-        banners=tuple(_banners(report)),
+        banners=tuple(_banners(report, patient_in_doubt=patient_in_doubt)),
         patient=tuple(_patient(report)),
         regions=tuple(_region(each) for each in measured),
         z_strip=_strip(measured, provisional=provisional),
@@ -194,7 +199,7 @@ def _ending(report: Json) -> tuple[str, str]:
     return _ENDINGS.get(state, _ENDINGS[AnalysisState.REJECTED])
 
 
-def _banners(report: Json) -> Iterator[Banner]:
+def _banners(report: Json, *, patient_in_doubt: bool) -> Iterator[Banner]:
     outside = [
         each
         for each in (*report["reasons"], *report["remarks"])
@@ -202,15 +207,29 @@ def _banners(report: Json) -> Iterator[Banner]:
     ]
     for reason in outside[:1]:
         yield Banner("stop", "Outside the intended use", reason["sentence"], reason["code"])
+    if patient_in_doubt:
+        yield Banner("stop", *_IN_DOUBT, Code.PATIENT_CORRECTION)
     if report["state"] == AnalysisState.SUPERSEDED:
         yield Banner(
             "stop", "Superseded", "A newer analysis took the place of this one.", Code.SUPERSEDED
         )
-    yield Banner(_kind(report), *_ending(report))
+    title, text = _ending(report)
+    yield Banner(_kind(report), title, f"{text} {_progress(report)}".rstrip())
     if report["fitness"] is not None:
         yield _reviewed(report.get("review"))
     if _is_provisional(report):
         yield Banner("note", "Provisional z-scores", sentences.PROVISIONAL)
+
+
+def _progress(report: Json) -> str:
+    match report["state"]:
+        case AnalysisState.QUEUED:
+            return f"Asked for {rounding.moment(report['queued_at'])}."
+        case AnalysisState.RUNNING:
+            since = rounding.moment(report["started_at"])
+            return f"A worker took it {since}, attempt {report['attempts']}."
+        case _:
+            return ""
 
 
 def _kind(report: Json) -> str:

@@ -1,6 +1,7 @@
 """OpenVINO: the fast path on a CPU."""
 
 import os
+import sys
 from importlib.metadata import version
 from importlib.util import find_spec
 
@@ -21,6 +22,8 @@ class OpenVinoEngine:
     """A compiled network; one request, all cores."""
 
     def __init__(self, package: Package) -> None:
+        # Without this the import reports itself to Google Analytics, under an id kept in HOME.
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
         import openvino
 
         core = openvino.Core()

@@ -1,1 +1,1 @@
-"""The records and a real PostgreSQL."""
+"""HTTP with a real PostgreSQL and real files."""

@@ -59,7 +59,8 @@ class House:
             self.app, base_url="http://localhost:8765", headers=headers, follow_redirects=False
         )
 
-    def key(self, role: Role = Role.READ, holder: Holder = Holder.PERSON, name: str = "Dr Ada") -> str:
+    def key(self, role: Role, holder: Holder = Holder.PERSON, name: str = "Dr Ada") -> str:
+        """Make a key and return its secret."""
         with self.records.begin() as session:
             return keys.create(session, name, holder, role)
 
@@ -103,9 +104,7 @@ class House:
         objects = []
         for name, (kind, uid, content) in files.items():
             stored = self.store.put(content)
-            objects.append(
-                NewObject(kind, name, uid, stored.key, stored.sha256, stored.size_bytes)
-            )
+            objects.append(NewObject(kind, name, uid, stored.key, stored.sha256, stored.size_bytes))
         ending = Ending(
             AnalysisState(found.state),
             found.fitness,
@@ -135,7 +134,10 @@ def outside() -> Result:
     """Return a result for a child whom the package is not meant for."""
     patient = Patient("P-0815", "KLINIKUM", "M", "2023-01-10", 300, "birth_date")
     return replace(
-        limited(), patient=patient, reasons=(OUTSIDE, *limited().reasons), comparison=comparison(compared=False)
+        limited(),
+        patient=patient,
+        reasons=(OUTSIDE, *limited().reasons),
+        comparison=comparison(compared=False),
     )
 
 

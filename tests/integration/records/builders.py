@@ -167,7 +167,7 @@ def ending(work: Work, *codes: Code, state: AnalysisState = AnalysisState.SUCCEE
         state=state,
         fitness="limited" if codes else "full",
         reasons=tuple(Reason(code, code.meaning) for code in codes),
-        report_json='{"regions": []}',
+        report_json='{"patient": {"age_days": 730}}',
         objects=objects(work) if state is AnalysisState.SUCCEEDED else (),
     )
 
@@ -197,6 +197,11 @@ def failed(records: Records, **where: int) -> int:
     for _attempt in range(LIMIT):
         give_up(records, claim(records, analysis_id))
     return analysis_id
+
+
+def sweep(records: Records) -> list[tuple[int, AnalysisState]]:
+    with records.begin() as session:
+        return leases.sweep(session, attempts=LIMIT)
 
 
 def take(records: Records, destination: str = "pacs", limit: int = 20) -> list[Dispatch]:

@@ -393,7 +393,7 @@ def test_one_analysis_has_a_report_and_files_once_it_has_ended(records: Records)
     finish(records, work)
 
     with records.begin() as session:
-        assert analyses.report(session, analysis_id) == {"regions": []}
+        assert analyses.report(session, analysis_id) == {"patient": {"age_days": 730}}
         assert [each.name for each in analyses.objects(session, analysis_id)] == [
             "segmentation.dcm",
             "report.dcm",
@@ -406,6 +406,42 @@ def test_the_analyses_of_a_series_are_listed_the_newest_first(records: Records) 
     second = queue(records, series_id(records), tools=OTHER_TOOLS)
 
     assert listed(records, lambda s: analyses.of_series(s, series_id(records))) == [second, first]
+
+
+def test_the_newest_analysis_of_each_series_is_found_at_once(records: Records) -> None:
+    older = succeeded(records)
+    newer = queue(records, series_id(records), tools=OTHER_TOOLS)
+    other = queued(records, 2, 2, 20)
+    arrive(records, 30, series=3, study=3)
+    ids = [series_id(records, number) for number in (1, 2, 3)]
+
+    with records.begin() as session:
+        found = analyses.newest_of(session, ids)
+        assert {key: each.analysis_id for key, each in found.items()} == {
+            ids[0]: newer,
+            ids[1]: other,
+        }
+        assert analyses.newest_of(session, []) == {}
+    assert older < newer
+
+
+def test_the_childrens_ages_are_those_of_the_reports(records: Records) -> None:
+    ended, waiting = succeeded(records), queue(records, series_id(records), tools=OTHER_TOOLS)
+
+    with records.begin() as session:
+        assert analyses.ages(session, [ended, waiting]) == {ended: 730}
+
+
+def test_a_patients_identifier_alone_finds_the_children_of_all_who_issue_it(
+    records: Records,
+) -> None:
+    first = succeeded(records)
+    arrive(records, 20, series=2, study=2, issuer="ELSEWHERE")
+    arrive(records, 30, series=3, study=3, patient_id="4712")
+    close(records)
+    second, _third = queue(records, series_id(records, 2)), queue(records, series_id(records, 3))
+
+    assert listed(records, lambda s: analyses.of_patient_id(s, "4711")) == [second, first]
 
 
 def test_an_unknown_analysis_is_said_to_be_unknown(records: Records) -> None:

@@ -425,6 +425,30 @@ def test_deliveries_are_listed_by_state_the_newest_first(records: Records) -> No
     assert held[0].reason == Reason(Code.AWAITING_REVIEW, Code.AWAITING_REVIEW.meaning)
 
 
+def test_what_no_destination_has_yet_is_listed(records: Records) -> None:
+    succeeded(records, plans=[AT_ONCE, AFTER_REVIEW])
+    first, second = take(records)
+    acknowledge(records, first)
+
+    def ids() -> list[int]:
+        with records.begin() as session:
+            return [each.delivery_id for each in deliveries.undelivered(session)]
+
+    assert ids() == [3, second.delivery_id]
+    fail(records, second, again_in_s=None)
+    assert ids() == [3, second.delivery_id]
+
+
+def test_one_delivery_is_found_by_its_id(records: Records) -> None:
+    analysis_id = succeeded(records, plans=[ONE])
+
+    with records.begin() as session:
+        assert deliveries.get(session, 1).analysis_id == analysis_id
+        with pytest.raises(Refused) as caught:
+            deliveries.get(session, 99)
+    assert caught.value.reason.code is Code.NOT_FOUND
+
+
 def test_an_object_goes_to_a_destination_once(records: Records) -> None:
     succeeded(records, plans=[ONE])
     with pytest.raises(Exception, match="uq_delivery"):

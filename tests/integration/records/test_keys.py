@@ -107,6 +107,29 @@ def test_a_session_ends_when_its_person_leaves(records: Records) -> None:
     assert logged_in(records, session) is None
 
 
+def test_of_twins_the_second_waits_for_the_first_ones_answer(records: Records) -> None:
+    """Asked at once with one Idempotency-Key, the work is done once."""
+    done: list[str] = []
+
+    def ask() -> None:
+        with records.begin() as session:
+            keys.wait_for_twin(session, "ris", "k1")
+            if keys.answered(session, "ris", "k1") is None:
+                done.append("work")
+                keys.remember(session, "ris", "k1", Answer("0" * 64, 202, None, {}))
+
+    at_once(*[ask] * 6)
+
+    assert done == ["work"]
+
+
+def test_requests_of_others_do_not_wait(records: Records) -> None:
+    with records.begin() as first, records.begin() as second:
+        keys.wait_for_twin(first, "ris", "k1")
+        keys.wait_for_twin(second, "ris", "k2")
+        keys.wait_for_twin(second, "somebody", "k1")
+
+
 def test_the_first_answer_to_a_repeated_request_stays(records: Records) -> None:
     def answer(number: int) -> None:
         with records.begin() as session:

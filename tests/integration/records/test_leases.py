@@ -40,6 +40,7 @@ from tests.integration.records.builders import (
     series_uid,
     states,
     succeeded,
+    sweep,
     value,
     wait_for,
     waiting,
@@ -51,11 +52,6 @@ WALL_LIMIT_S = 900.0
 def renew(records: Records, work: Work, *, wall_limit_s: float = WALL_LIMIT_S) -> None:
     with records.begin() as session:
         leases.renew(session, work.lease, lease_s=LEASE_S, wall_limit_s=wall_limit_s)
-
-
-def sweep(records: Records) -> list[tuple[int, AnalysisState]]:
-    with records.begin() as session:
-        return leases.sweep(session, attempts=LIMIT)
 
 
 def is_refused(records: Records, work: Work) -> list[bool]:

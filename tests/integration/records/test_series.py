@@ -1,6 +1,8 @@
 """Quiet periods are rows; a study is decided on when nothing of it is still arriving."""
 
-from fontanelle.errors import Code
+import pytest
+
+from fontanelle.errors import Code, Refused
 from fontanelle.lifecycle import SeriesState
 from fontanelle.records import intake, series
 from fontanelle.records.database import Records
@@ -13,6 +15,7 @@ from tests.integration.records.builders import (
     decide,
     events,
     in_background,
+    queued,
     received,
     selected,
     series_id,
@@ -203,6 +206,16 @@ def test_the_same_series_uid_in_two_studies_is_two_series(records: Records) -> N
     with records.begin() as session:
         found = series.by_uid(session, series_uid(1))
     assert {each.study_instance_uid for each in found} == {"1.2.1", "1.2.2"}
+
+
+def test_the_study_of_an_analysis_is_found(records: Records) -> None:
+    analysis_id = queued(records)
+
+    with records.begin() as session:
+        assert series.study_of_analysis(session, analysis_id) == study_id(records)
+        with pytest.raises(Refused) as caught:
+            series.study_of_analysis(session, 99)
+    assert caught.value.reason.code is Code.NOT_FOUND
 
 
 def test_pages_walk_from_the_newest_to_the_oldest(records: Records) -> None:

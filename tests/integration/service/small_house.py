@@ -23,7 +23,7 @@ while True:
     time.sleep(0.02)
 """
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)" + LIVING
-PATIENT = Limits(stalled_s=0.3, start_s=60.0, back_off_first_s=0.05, back_off_most_s=0.2)
+PATIENT = Limits(stalled_s=5.0, start_s=60.0, back_off_first_s=0.05, back_off_most_s=0.2)
 
 
 def settings(data: Path, stop_s: float = 20.0) -> Settings:

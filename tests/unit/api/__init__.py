@@ -1,1 +1,1 @@
-"""The records and a real PostgreSQL."""
+"""HTTP without a socket or a database."""

@@ -1,0 +1,1 @@
+"""The promises under kills, full disks, cut wires and peers that misbehave."""

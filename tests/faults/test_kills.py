@@ -1,0 +1,184 @@
+"""`kill -9` of anything at any time: all goes on, nothing is lost, nothing is there twice."""
+
+import os
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.embedded.postgres import discard
+from tests.faults.promises import (
+    nothing_unfinished,
+    require_delivered_once,
+    require_kept,
+    require_one_result,
+)
+from tests.faults.senders import associated, send, send_all_but_the_end, sending
+from tests.orthanc import Orthanc, orthanc
+from tests.system.heads import Sent, phantom
+from tests.system.service import ROLES, Up, running, waited_for
+from tests.waiting import is_gone, until
+
+pytestmark = pytest.mark.peer("Orthanc")
+SOME = 8
+"""Instances that are answered before the blow falls."""
+
+
+@pytest.fixture(scope="module")
+def pacs() -> Iterator[Orthanc]:
+    with orthanc() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def up(installed: Path, pacs: Orthanc, reachable_folder: Path) -> Iterator[Up]:
+    destination = {"name": "PACS", "ae_title": pacs.ae_title, "host": pacs.host}
+    destination |= {"port": pacs.port, "release": "at_once"}
+    with running(
+        installed, reachable_folder, {"destinations": [destination]}, no_auth=True
+    ) as found:
+        yield found
+
+
+@pytest.fixture
+def head(tmp_path: Path, request: pytest.FixtureRequest) -> Sent:
+    """Give a head that no other test sends."""
+    return phantom(tmp_path / "head", request.node.name)
+
+
+@pytest.fixture
+def other(tmp_path: Path, request: pytest.FixtureRequest) -> Sent:
+    """Give a second one."""
+    return phantom(tmp_path / "other", f"{request.node.name}, the other one")
+
+
+def test_of_the_worker_in_mid_analysis(up: Up, head: Sent, pacs: Orthanc) -> None:
+    assert send(up.address, head.files).given == {0x0000}
+    number = at_work(up, head)
+
+    killed = up.kill_child("worker")
+
+    assert up.analysis(number)["state"] in {"running", "queued"}
+    analysis = require_one_result(up, head)
+    assert (analysis["id"], analysis["attempts"] > 1) == (number, True)
+    assert up.pid("worker") != killed
+    require_delivered_once(up, analysis, pacs)
+
+
+def test_of_the_listener_in_mid_receive(up: Up, head: Sent, pacs: Orthanc) -> None:
+    half = associated(up.address)
+    send_all_but_the_end(half, head.files[-1])
+    until(lambda: not nothing_unfinished(up))
+    with sending(up.address, head.files) as first:
+        until(lambda: len(first.taken) >= SOME)
+        up.kill_child("listener")
+
+    # The sender knows: what has no answer is not taken, and nothing else was said.
+    assert SOME <= len(first.taken) < len(head.files)
+    assert first.given <= {0x0000, None}
+    require_kept(up, head, first.taken)
+    until(lambda: half.is_aborted)
+    again = waited_for(lambda: send(up.address, head.files).statuses)
+    assert {status for _, status in again} == {0x0000}
+    require_delivered_once(up, require_one_result(up, head), pacs)
+    assert nothing_unfinished(up)
+
+
+def test_of_postgresql_while_one_is_measured_and_one_received(
+    up: Up, head: Sent, other: Sent, pacs: Orthanc
+) -> None:
+    send(up.address, head.files)
+    number = at_work(up, head)
+    with sending(up.address, other.files) as answers:
+        until(lambda: len(answers.taken) >= SOME)
+        up.kill_child("postgresql")
+
+    # The acknowledged path does not touch the database.
+    assert answers.taken == set(other.sop_instance_uids)
+    analysis = require_one_result(up, head)
+    assert analysis["id"] == number
+    for each in (analysis, require_one_result(up, other)):
+        require_delivered_once(up, each, pacs)
+
+
+def test_of_valkey_while_one_is_measured_and_one_waits(
+    up: Up, head: Sent, other: Sent, pacs: Orthanc
+) -> None:
+    send(up.address, head.files)
+    send(up.address, other.files)
+    until(lambda: {"running", "queued"} <= set(states_of(up, head, other)))
+
+    up.kill_child("valkey")
+
+    for each in (head, other):
+        require_delivered_once(up, require_one_result(up, each), pacs)
+
+
+def test_of_the_dispatcher_while_a_series_comes(up: Up, head: Sent, pacs: Orthanc) -> None:
+    with sending(up.address, head.files) as answers:
+        until(lambda: len(answers.taken) >= SOME)
+        up.kill_child("dispatcher")
+
+    require_delivered_once(up, require_one_result(up, head), pacs)
+
+
+def test_of_the_courier_in_mid_delivery(up: Up, head: Sent, pacs: Orthanc) -> None:
+    os.kill(pacs.pid, signal.SIGSTOP)
+    try:
+        send(up.address, head.files)
+        until(lambda: "sending" in [each["state"] for each in up.items("deliveries")])
+        up.kill_child("courier")
+    finally:
+        os.kill(pacs.pid, signal.SIGCONT)
+
+    require_delivered_once(up, require_one_result(up, head), pacs)
+
+
+def test_of_the_api_hurts_nobody(up: Up) -> None:
+    before = {name: up.pid(name) for name in ROLES if name != "api"}
+
+    killed = up.kill_child("api")
+
+    assert up.items("series")
+    assert up.pid("api") != killed
+    assert {name: up.pid(name) for name in before} == before
+
+
+def test_of_up_itself_ends_its_children_and_the_next_one_takes_everything_up(
+    up: Up, head: Sent, other: Sent, pacs: Orthanc
+) -> None:
+    send(up.address, head.files)
+    number = at_work(up, head)
+    with sending(up.address, other.files) as answers:
+        until(lambda: len(answers.taken) >= SOME)
+        before = {each.pid for each in up.processes()}
+        up.kill()
+
+    require_kept(up, other, answers.taken)
+    up.start()
+    assert all(is_gone(pid) for pid in before)
+    missing = [path for path in other.files if path not in answers.taken]
+    assert send(up.address, missing).given == {0x0000}
+    analysis = require_one_result(up, head)
+    assert analysis["id"] == number
+    for each in (analysis, require_one_result(up, other)):
+        require_delivered_once(up, each, pacs)
+    assert nothing_unfinished(up)
+
+
+def at_work(up: Up, sent: Sent) -> int:
+    """Return the analysis of a series as soon as a worker has it."""
+
+    def running_one() -> list[int]:
+        found = up.series(sent.series_instance_uid)["analyses"]
+        return [each["id"] for each in found if each["state"] == "running"]
+
+    return waited_for(running_one)[0]
+
+
+def states_of(up: Up, *sent: Sent) -> list[str]:
+    """Return the states of all analyses of some series."""
+    found = [up.series(each.series_instance_uid)["analyses"] for each in sent]
+    return [each["state"] for analyses in found for each in analyses]
