@@ -93,18 +93,19 @@ def main() -> None:
             arguments.folder, arguments.port
         )
         return
-    receivers = _receivers()
+    found = receivers()
     _print_machine(arguments.folder, arguments.instances)
     for associations in arguments.associations:
         runs: dict[str, list[Run]] = defaultdict(list)
         for _ in range(arguments.rounds):
-            for receiver in receivers:
+            for receiver in found:
                 run = _run(receiver, arguments.folder, associations, arguments)
                 runs[receiver.name].append(run)
         _print_table(associations, runs)
 
 
-def _receivers() -> list[Receiver]:
+def receivers() -> list[Receiver]:
+    """Return what can be measured here, Orthanc first."""
     found = [Receiver(OURS, _command("ours")), Receiver(STOCK, _command("stock"))]
     if orthanc := shutil.which("Orthanc", path=os.environ.get("PATH", "") + ":/usr/sbin"):
         found.insert(0, Receiver(ORTHANC, lambda folder, port: _orthanc(orthanc, folder, port)))

@@ -33,7 +33,8 @@ QUEUE: Final = "analyses"
 """The worker's task and queue: the two meet in the database and by these names."""
 SEND_AGAIN_AT_ONCE: Final = 4
 """How many of the oldest waiting analyses are announced again: more would only wait their turn."""
-BEAT_S: Final = 5.0
+SELDOM_S: Final = 2.0
+"""Between two looks at what is no matter of tenths of a second: leases, and our sign of life."""
 PATIENCE_S: Final = 1.0
 """Between two tries while something is away."""
 BROKER_LIMIT_S: Final = 5.0
@@ -56,20 +57,22 @@ class Dispatcher:
         self._spool = spool
         self._send = send
         self._settings = settings
-        self._beat_at_s = float("-inf")
         self._troubles: dict[str, str] = {}
 
     def serve(self, stopped: threading.Event) -> None:
         """Go round until stopped; what is away is waited for."""
+        seldom_at_s = float("-inf")
         while not stopped.is_set():
-            is_well = self.round()
+            if time.monotonic() - seldom_at_s < SELDOM_S:
+                is_well = self._take(self.close_quiet, self.select_quiet, self.announce)
+            else:
+                is_well = self.round()
+                seldom_at_s = time.monotonic()
             stopped.wait(self._settings.dispatcher.poll_s if is_well else PATIENCE_S)
 
     def round(self) -> bool:
-        """Take every step once, whatever becomes of the others; tell whether all went well."""
-        steps = (self.close_quiet, self.select_quiet, self.sweep, self.announce, self.beat)
-        went_well = [self._went_well(step) for step in steps]
-        return all(went_well)
+        """Take every step once; tell whether all went well."""
+        return self._take(self.close_quiet, self.select_quiet, self.sweep, self.announce, self.beat)
 
     def close_quiet(self) -> None:
         """Close series to which nothing came for their quiet period."""
@@ -130,13 +133,9 @@ class Dispatcher:
             log.event(_log, "analysis.announced", analysis=analysis_id)
 
     def beat(self) -> None:
-        """Give a sign of life, now and then."""
-        at_s = time.monotonic()
-        if at_s - self._beat_at_s < BEAT_S:
-            return
+        """Give a sign of life."""
         with self._records.begin() as session:
             processes.beat(session, ROLE)
-        self._beat_at_s = at_s
 
     def _select(self, study_id: int, served: Tooling) -> None:
         """Decide on every series of a study, and queue an analysis of what is to be measured."""
@@ -168,6 +167,11 @@ class Dispatcher:
                 SeriesDecision(each.series_id, each.revision, selected=False, reasons=(reason,))
                 for each in found
             ]
+
+    def _take(self, *steps: Callable[[], None]) -> bool:
+        """Take each step, whatever becomes of the others."""
+        went_well = [self._went_well(step) for step in steps]
+        return all(went_well)
 
     def _went_well(self, step: Callable[[], None]) -> bool:
         """Take a step; a trouble is logged when it begins, and not again while it lasts."""

@@ -8,7 +8,7 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import count
 from pathlib import Path
@@ -125,6 +125,11 @@ def valkey_url(valkey_server: Valkey) -> str:
         peer.sendall(b"FLUSHALL\r\n")
         assert peer.recv(64).startswith(b"+OK")
     return valkey_server.url
+
+
+def for_root(test: Callable[..., None]) -> Callable[..., None] | None:
+    """Collect a test for root alone: for anybody else there is nothing that it could look at."""
+    return test if os.geteuid() == 0 else None
 
 
 def free_port() -> int:

@@ -7,4 +7,5 @@ from worker.composition import workshop
 @app.task(name="fontanelle.analyse")
 def analyse(analysis_id: int) -> None:
     """Work on one analysis. Delivered twice, it does nothing the second time."""
-    workshop().run(analysis_id)
+    # Whoever sent it: what is no number shall get no further, not into a log either.
+    workshop().run(int(analysis_id))

@@ -31,7 +31,7 @@ class CompareIn(Body):
             "examples": [
                 {
                     "reference": "xi2025",
-                    "protocol": "xi2025",
+                    "protocol": "xi2025-matched",
                     "protocol_match": "same",
                     "age_days": 730,
                     "sex": "F",

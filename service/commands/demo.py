@@ -202,11 +202,9 @@ def _result(served: Served, say: Say) -> tuple[Json | None, dict[str, bytes]]:
 
     _wait(served, say)
     for series in served.items("series"):
-        for reason in series["reasons"]:
-            click.echo(
-                f"not taken: series {series['series_instance_uid']}: "
-                f"{reason['code']}: {reason['sentence']}"
-            )
+        if series["reasons"]:
+            why = "; ".join(f"{r['code']}: {r['sentence']}" for r in series["reasons"])
+            click.echo(f"not taken: series {series['series_instance_uid']}: {why}")
     analyses = served.items("analyses")
     if not analyses:
         return None, {}
@@ -214,6 +212,7 @@ def _result(served: Served, say: Say) -> tuple[Json | None, dict[str, bytes]]:
     report: Json = json.loads(served.get(address))
     there = {each["href"].rpartition("/")[2] for each in report["objects"]}
     files = {name: served.get(f"{address}/{name}") for name in OBJECTS if name in there}
+    files.setdefault("report.json", json.dumps(report, indent=2, ensure_ascii=False).encode())
     page = render_report_page(report, files.get("overlay.png"))
     return report, files | {"report.html": page.encode()}
 

@@ -26,11 +26,23 @@ def holding(file: Path) -> list[int]:
     return [pid for pid in _processes() if _holds(pid, real)]
 
 
+Steps = tuple[tuple[float, signal.Signals], ...]
+"""After how many seconds of waiting which signal is sent."""
+Whom = Callable[[list[int], signal.Signals], list[int]]
+"""Chooses, of those that are left, whom a signal is for."""
+
+
+def everybody(found: list[int], _: signal.Signals) -> list[int]:
+    """Choose all."""
+    return found
+
+
 def end(
     find: Callable[[], list[int]],
     what: str,
-    signals: tuple[tuple[float, signal.Signals], ...],
+    steps: Steps,
     say: Say,
+    whom: Whom = everybody,
 ) -> None:
     """Wait until nobody is found any more, growing firmer.
 
@@ -40,15 +52,14 @@ def end(
         Returns who is left.
     what
         Their name, for the line that says what is waited for.
-    signals
-        After how many seconds whoever is left gets which signal.
     """
     begun = said = time.monotonic()
-    left = list(signals)
+    left = list(steps)
     while found := find():
         waited_s = time.monotonic() - begun
         if left and waited_s >= left[0][0]:
-            send(found, left.pop(0)[1])
+            _, number = left.pop(0)
+            send(whom(found, number), number)
         if time.monotonic() - said > _SAY_EVERY_S:
             said = time.monotonic()
             say(f"waiting for {what} of an earlier run to end ({waited_s:.0f} s) ...")

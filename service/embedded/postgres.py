@@ -103,10 +103,7 @@ class Postgres(Server):
     def is_ready(self) -> bool:
         """Tell whether it accepts clients, as its own pid file says: what pg_ctl looks at."""
         assert self.child is not None  # noqa: S101
-        try:
-            lines = (self._prepared().cluster / "postmaster.pid").read_text().splitlines()
-        except OSError:
-            return False
+        lines = _pid_file(self._prepared())
         return len(lines) > 7 and lines[0] == str(self.child.pid) and lines[7].strip() == "ready"
 
     def stop(self) -> None:
@@ -122,13 +119,8 @@ class Postgres(Server):
     def _end_others(self, place: Place) -> None:
         """Wait until nobody is at work in the cluster; only for who has the lock."""
         find = partial(orphans.working_in, place.cluster)
-        orphans.end(find, self.name, _ORPHANS, self._say)
+        orphans.end(find, self.name, _ORPHANS, self._say, partial(_whom, place))
         _forget_stale_process(place)
-
-    def _prepared(self) -> Place:
-        if self._place is None:
-            self._place = place_of(self._data)
-        return self._place
 
     def _take(self, place: Place) -> None:
         if self._lock is not None:
@@ -196,6 +188,26 @@ class Postgres(Server):
             account=place.account,
             log=self._log,
         )
+
+
+def _pid_file(place: Place) -> list[str]:
+    """Return what PostgreSQL says of itself: its process id, and on line 8 its state."""
+    try:
+        return (place.cluster / "postmaster.pid").read_text().splitlines()
+    except OSError:
+        return []
+
+
+def _whom(place: Place, found: list[int], number: signal.Signals) -> list[int]:
+    """Choose whom a signal is for: all end with the first of them, who must be asked alone.
+
+    To the others SIGINT means something else: the checkpointer would write that all is well.
+    Where the first is dead they end by themselves, and after a while by force.
+    """
+    if number is signal.SIGKILL:
+        return found
+    first = _pid_file(place)[:1]
+    return [pid for pid in found if [str(pid)] == first]
 
 
 def _forget_stale_process(place: Place) -> None:

@@ -27,6 +27,8 @@ from service.listener.commands import Malformed
 from service.listener.reception import Reception
 
 if TYPE_CHECKING:
+    from pynetdicom.pdu_primitives import A_ABORT
+
     from service.listener.association import HardenedAssociation
 
 WRITTEN_FOR: Final = "3.0.4"
@@ -186,7 +188,8 @@ class UpperLayer(DULServiceProvider):
             if self._reception is not None:
                 self._reception.close()
             connection._shutdown_socket()  # noqa: SLF001 (ours)
-            self._association.pace.stir()
+            # Who still waits for a request to associate hears that none will come.
+            self.to_user_queue.put(cast("A_ABORT", None))
 
     @property
     def is_amid_message(self) -> bool:

@@ -64,13 +64,13 @@ class Reception:
         self._intake = intake
         self._answered = answered
         self._context_id = 0
-        self._command = bytearray()
+        self._command: bytearray | None = None
         self._storing: tuple[Command, Arrival] | None = None
 
     @property
     def is_amid_message(self) -> bool:
         """Tell whether more of a message has to come."""
-        return bool(self._command) or self._storing is not None
+        return self._command is not None or self._storing is not None
 
     def take(self, body: memoryview) -> None:
         """Take the presentation data values of one P-DATA-TF PDU (PS3.8 9.3.5).
@@ -98,7 +98,7 @@ class Reception:
         if self._storing is not None:
             self._storing[1].close()
             self._storing = None
-        self._command.clear()
+        self._command = None
 
     def _fragment(self, context_id: int, control: int, value: memoryview) -> None:
         if self.is_amid_message and context_id != self._context_id:
@@ -112,13 +112,13 @@ class Reception:
     def _take_command(self, value: memoryview, *, is_last: bool) -> None:
         if self._storing is not None:
             raise Malformed("a command amid a data set")
-        self._command += value
-        if len(self._command) > LIMIT_BYTES:
+        command = self._command = self._command or bytearray()
+        command += value
+        if len(command) > LIMIT_BYTES:
             raise Malformed(f"a command set of more than {LIMIT_BYTES} bytes")
         if is_last:
-            encoded = bytes(self._command)
-            self._command.clear()
-            self._begin(read_command(encoded), encoded)
+            self._command = None
+            self._begin(read_command(bytes(command)), bytes(command))
 
     def _begin(self, request: Command, encoded: bytes) -> None:
         context = self._line.contexts.get(self._context_id)

@@ -5,7 +5,7 @@ Every form works without a script: a POST, then a redirect to where the result i
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Form, Path, Request
 from pydantic import ValidationError
@@ -188,12 +188,14 @@ def review(
     service: ServiceDep,
     person: ReviewerDep,
     analysis_id: AnalysisId,
-    verdict: Annotated[Verdict, Form()],
+    verdict: Annotated[Literal["accepted", "rejected"], Form()],
     comment: Annotated[Comment, Form()] = "",
 ) -> Response:
     """Record the reader's word."""
     with service.records.begin() as session:
-        reviews.add(session, analysis_id, verdict, comment=comment.strip(), person=person)
+        reviews.add(
+            session, analysis_id, Verdict(verdict), comment=comment.strip(), person=person
+        )
     return RedirectResponse(f"/analyses/{analysis_id}", SEE_OTHER)
 
 

@@ -13,7 +13,7 @@ from pynetdicom.dsutils import split_dataset
 
 from tests.orthanc import Orthanc
 from tests.system.heads import Sent
-from tests.system.service import Json, Up
+from tests.system.service import Address, Json, Up
 from tests.waiting import until
 
 OBJECTS = ("labels", "overlay", "report", "segmentation", "structured_report")
@@ -63,6 +63,11 @@ def require_delivered_once(up: Up, analysis: Json, orthanc: Orthanc) -> None:
 def deliveries(up: Up, number: int) -> list[Json]:
     """Return the deliveries of an analysis."""
     return [each for each in up.items("deliveries") if each["analysis_id"] == number]
+
+
+def as_peer(server: Orthanc) -> Address:
+    """Return where Orthanc takes associations."""
+    return Address(server.ae_title, server.host, server.port)
 
 
 def nothing_unfinished(up: Up) -> bool:

@@ -1,8 +1,9 @@
 """A sender that is not ours: pynetdicom's. It keeps what it was answered, instance by instance."""
 
+import socket
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -16,8 +17,10 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
 
 from tests.system.service import SCANNER, Address
+from tests.waiting import until
 
 LIMIT_S = 60.0
+SMALL_PDU_BYTES = 16384
 _config.LOG_HANDLER_LEVEL = "none"
 
 
@@ -46,6 +49,18 @@ def associated(
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = LIMIT_S
     entity.add_requested_context(CTImageStorage, [ExplicitVRLittleEndian])
     return entity.associate(address.host, address.port, ae_title=called or address.ae_title)
+
+
+def until_listening(address: Address) -> None:
+    """Wait until somebody takes connections there."""
+
+    def is_taken() -> bool:
+        with suppress(ConnectionError):
+            socket.create_connection((address.host, address.port), LIMIT_S).close()
+            return True
+        return False
+
+    until(is_taken)
 
 
 def send(
@@ -98,6 +113,6 @@ def send_all_but_the_end(association: Association, path: Path) -> None:
     message.primitive_to_message(request)
     context = association.accepted_contexts[0].context_id
     assert context is not None
-    fragments = list(message.encode_msg(context, association.acceptor.maximum_length))
+    fragments = list(message.encode_msg(context, SMALL_PDU_BYTES))
     for fragment in fragments[:-1]:
         association.dul.send_pdu(fragment)

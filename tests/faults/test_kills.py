@@ -2,23 +2,22 @@
 
 import os
 import signal
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from service.embedded.postgres import discard
 from tests.faults.promises import (
+    as_peer,
     nothing_unfinished,
     require_delivered_once,
     require_kept,
     require_one_result,
 )
-from tests.faults.senders import associated, send, send_all_but_the_end, sending
-from tests.orthanc import Orthanc, orthanc
-from tests.system.heads import Sent, phantom
-from tests.system.service import ROLES, Up, running, waited_for
+from tests.faults.senders import associated, send, send_all_but_the_end, sending, until_listening
+from tests.orthanc import Orthanc
+from tests.system.heads import Sent
+from tests.system.service import ROLES, Up, at_work, destination, running
 from tests.waiting import is_gone, until
 
 pytestmark = pytest.mark.peer("Orthanc")
@@ -27,36 +26,19 @@ SOME = 8
 
 
 @pytest.fixture(scope="module")
-def pacs() -> Iterator[Orthanc]:
-    with orthanc() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def up(installed: Path, pacs: Orthanc, reachable_folder: Path) -> Iterator[Up]:
-    destination = {"name": "PACS", "ae_title": pacs.ae_title, "host": pacs.host}
-    destination |= {"port": pacs.port, "release": "at_once"}
-    with running(
-        installed, reachable_folder, {"destinations": [destination]}, no_auth=True
-    ) as found:
+    settings = {
+        "destinations": [destination("PACS", as_peer(pacs))],
+        "courier": {"timeout_s": 2.0},
+        "supervisor": {"stop_s": 8.0},
+    }
+    with running(installed, reachable_folder, settings, no_auth=True) as found:
         yield found
-
-
-@pytest.fixture
-def head(tmp_path: Path, request: pytest.FixtureRequest) -> Sent:
-    """Give a head that no other test sends."""
-    return phantom(tmp_path / "head", request.node.name)
-
-
-@pytest.fixture
-def other(tmp_path: Path, request: pytest.FixtureRequest) -> Sent:
-    """Give a second one."""
-    return phantom(tmp_path / "other", f"{request.node.name}, the other one")
 
 
 def test_of_the_worker_in_mid_analysis(up: Up, head: Sent, pacs: Orthanc) -> None:
     assert send(up.address, head.files).given == {0x0000}
-    number = at_work(up, head)
+    number = at_work(up, head.series_instance_uid)
 
     killed = up.kill_child("worker")
 
@@ -80,8 +62,8 @@ def test_of_the_listener_in_mid_receive(up: Up, head: Sent, pacs: Orthanc) -> No
     assert first.given <= {0x0000, None}
     require_kept(up, head, first.taken)
     until(lambda: half.is_aborted)
-    again = waited_for(lambda: send(up.address, head.files).statuses)
-    assert {status for _, status in again} == {0x0000}
+    until_listening(up.address)
+    assert send(up.address, head.files).given == {0x0000}
     require_delivered_once(up, require_one_result(up, head), pacs)
     assert nothing_unfinished(up)
 
@@ -90,7 +72,7 @@ def test_of_postgresql_while_one_is_measured_and_one_received(
     up: Up, head: Sent, other: Sent, pacs: Orthanc
 ) -> None:
     send(up.address, head.files)
-    number = at_work(up, head)
+    number = at_work(up, head.series_instance_uid)
     with sending(up.address, other.files) as answers:
         until(lambda: len(answers.taken) >= SOME)
         up.kill_child("postgresql")
@@ -150,7 +132,7 @@ def test_of_up_itself_ends_its_children_and_the_next_one_takes_everything_up(
     up: Up, head: Sent, other: Sent, pacs: Orthanc
 ) -> None:
     send(up.address, head.files)
-    number = at_work(up, head)
+    number = at_work(up, head.series_instance_uid)
     with sending(up.address, other.files) as answers:
         until(lambda: len(answers.taken) >= SOME)
         before = {each.pid for each in up.processes()}
@@ -159,23 +141,12 @@ def test_of_up_itself_ends_its_children_and_the_next_one_takes_everything_up(
     require_kept(up, other, answers.taken)
     up.start()
     assert all(is_gone(pid) for pid in before)
-    missing = [path for path in other.files if path not in answers.taken]
-    assert send(up.address, missing).given == {0x0000}
+    assert send(up.address, other.files).given == {0x0000}
     analysis = require_one_result(up, head)
     assert analysis["id"] == number
     for each in (analysis, require_one_result(up, other)):
         require_delivered_once(up, each, pacs)
     assert nothing_unfinished(up)
-
-
-def at_work(up: Up, sent: Sent) -> int:
-    """Return the analysis of a series as soon as a worker has it."""
-
-    def running_one() -> list[int]:
-        found = up.series(sent.series_instance_uid)["analyses"]
-        return [each["id"] for each in found if each["state"] == "running"]
-
-    return waited_for(running_one)[0]
 
 
 def states_of(up: Up, *sent: Sent) -> list[str]:

@@ -98,6 +98,7 @@ class Up:
     def environment(self) -> dict[str, str]:
         """What every command of this installation runs with."""
         kept = {name: value for name, value in os.environ.items() if "FONTANELLE" not in name}
+        kept |= {"PYTHONWARNINGS": "default"}
         return kept | {
             "PYTHONPATH": str(self._installed),
             "FONTANELLE_SETTINGS": str(self._folder / "settings.toml"),
@@ -235,7 +236,7 @@ class Up:
             path.name: path.read_text(encoding="utf-8", errors="replace")
             for path in sorted((self.data / "logs").glob("*"))
         }
-        return found | {"up": self.said + self._output()}
+        return found | {"up": self.said + (self._output() if self._process else "")}
 
     def _launch(self) -> None:
         with self._file("out").open("wb") as out, self._file("err").open("wb") as err:
@@ -313,6 +314,21 @@ def running(
             with suppress(psutil.NoSuchProcess):
                 each.kill()
         until(lambda: not up.processes())
+
+
+def destination(name: str, peer: Address, release: str = "at_once") -> Json:
+    """Return the settings of a destination."""
+    return {"name": name, **peer._asdict(), "release": release}
+
+
+def at_work(up: Up, series_instance_uid: str) -> int:
+    """Return the analysis of a series as soon as a worker has it."""
+
+    def running_one() -> list[int]:
+        found = up.series(series_instance_uid)["analyses"]
+        return [each["id"] for each in found if each["state"] == "running"]
+
+    return waited_for(running_one)[0]
 
 
 def waited_for(look: Callable[[], Found | None]) -> Found:

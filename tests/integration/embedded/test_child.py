@@ -6,9 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from service.embedded.child import ROTATE_AT_BYTES, Child, Program
+from tests.servers import for_root
 from tests.waiting import is_gone, until
 
 STUBBORN = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True)\n"
@@ -53,7 +52,7 @@ def test_a_killed_parent_takes_its_child_along() -> None:
         until(lambda: is_gone(pid))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a child as somebody else")
+@for_root
 def test_a_killed_parent_takes_the_child_of_another_user_along() -> None:
     command = [sys.executable, "-c", PARENT, "other"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:

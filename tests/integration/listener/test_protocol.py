@@ -141,7 +141,6 @@ def test_who_offers_all_there_is_and_something_of_ours_is_no_event(place: Place)
     [
         (CALLING, "PACS", b"\1\1\7", Code.ASSOCIATION_CALLED),
         ("NOBODY", CALLED, b"\1\1\3", Code.ASSOCIATION_CALLING),
-        ("", CALLED, b"\1\1\3", Code.ASSOCIATION_CALLING),
         ("ELSEWHERE", CALLED, b"\1\1\3", Code.ASSOCIATION_HOST),
     ],
 )

@@ -42,6 +42,9 @@ def test_what_was_taken_or_cancelled_is_not_announced(records: Records) -> None:
         analyses.cancel(session, cancelled, by="Dr. Cue")
 
     assert to_send(records, again_s=0.0) == []
+    mark_sent(records, taken, cancelled)
+    change(records, "UPDATE outbox SET sent_at = now() - interval '20 s'")
+    assert to_send(records, again_s=15.0) == []
 
 
 def test_what_a_worker_gave_up_is_announced_at_once(records: Records) -> None:

@@ -54,7 +54,7 @@ from tests.integration.records.builders import (
     take,
 )
 
-EXAMPLES: Final = 40
+EXAMPLES: Final = 30
 STEPS: Final = 50
 STUDY_OF: Final = {1: 1, 2: 1, 3: 2}
 """Series and their studies."""
@@ -211,8 +211,24 @@ class Walk(RuleBasedStateMachine):
     @precondition(lambda self: self.queued())
     @rule(choice=PICK)
     def an_analysis_is_taken_and_finished(self, choice: int) -> None:
-        self.an_analysis_is_taken(choice)
+        self.an_analysis_is_taken(choice % len(self.queued()))
         self.an_analysis_is_finished(len(self.works) - 1, ())
+
+    @precondition(lambda self: self.queued())
+    @rule(choice=PICK, act=st.sampled_from(["renew", "finish", "give up"]))
+    def a_worker_outsleeps_its_lease(self, choice: int, act: str) -> None:
+        self.an_analysis_is_taken(choice % len(self.queued()))
+        sleeper = len(self.works) - 1
+        self.leases_run_out("analysis")
+        self.leases_are_swept()
+        while self.queued():
+            self.an_analysis_is_taken(0)
+        if act == "renew":
+            self.a_lease_is_renewed(sleeper)
+        elif act == "finish":
+            self.an_analysis_is_finished(sleeper, ())
+        else:
+            self.an_attempt_is_given_up(sleeper)
 
     @precondition(lambda self: self.queued())
     @rule(choice=PICK, dies=st.booleans())
@@ -407,7 +423,8 @@ class Walk(RuleBasedStateMachine):
         return [row.id for row in self.all(f"SELECT id FROM {table} ORDER BY id")]  # noqa: S608
 
     def queued(self) -> list[int]:
-        return [row.id for row in self.all("SELECT id FROM analysis WHERE state = 'queued'")]
+        found = self.all("SELECT id FROM analysis WHERE state = 'queued' ORDER BY id")
+        return [row.id for row in found]
 
     def row(self, table: str, row_id: int) -> Any:
         return self.all(f"SELECT * FROM {table} WHERE id = {row_id}")[0]  # noqa: S608
