@@ -210,6 +210,8 @@ def sender(settings: Settings) -> Callable[[int], None]:
     app.conf.update(
         broker_connection_timeout=BROKER_LIMIT_S,
         broker_transport_options={
+            # Here the rows wait, and the loop has other things to do.
+            "max_retries": 0,
             "socket_timeout": BROKER_LIMIT_S,
             "socket_connect_timeout": BROKER_LIMIT_S,
         },

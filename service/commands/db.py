@@ -1,6 +1,8 @@
 """`fontanelle db`: brings the schema to this version, takes it back, says where it stands."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
@@ -10,7 +12,7 @@ def command() -> None:
     """Look after the schema of the records.
 
     The database is the one that FONTANELLE_DATABASE_URL names, or the embedded one of the data
-    folder while `fontanelle up` runs.
+    folder, whether `fontanelle up` runs or not.
     """
 
 
@@ -20,7 +22,8 @@ def upgrade(revision: str) -> None:
     """Bring the schema up; nothing happens where it is there."""
     from fontanelle.records import migrate
 
-    migrate.upgrade(_url(), revision)
+    with _url() as url:
+        migrate.upgrade(url, revision)
     click.echo("the schema is at the wanted revision")
 
 
@@ -30,7 +33,8 @@ def downgrade(revision: str) -> None:
     """Take the schema back to REVISION; `base` removes every table and what is in it."""
     from fontanelle.records import migrate
 
-    migrate.downgrade(_url(), revision)
+    with _url() as url:
+        migrate.downgrade(url, revision)
     click.echo(f"the schema is at {revision}")
 
 
@@ -39,12 +43,15 @@ def check() -> None:
     """Say whether the schema is the one that this version needs."""
     from fontanelle.records import migrate
 
-    migrate.check(_url())
+    with _url() as url:
+        migrate.check(url)
     click.echo("the schema is the one that this version needs")
 
 
-def _url() -> str:
-    from fontanelle.settings import load
-    from service.commands.connect import database_url
+@contextmanager
+def _url() -> Iterator[str]:
+    from fontanelle.settings import load, secret
+    from service.supervisor.addresses import with_database
 
-    return database_url(load(os.environ))
+    with with_database(load(os.environ)) as settings:
+        yield secret(settings.database_url, "database_url")

@@ -30,6 +30,8 @@ _ORPHANS: Final = (
     (STOP_S, signal.SIGQUIT),
     (STOP_S + 30.0, signal.SIGKILL),
 )
+_HEADLESS: Final = ((1.0, signal.SIGQUIT), (30.0, signal.SIGKILL))
+"""For those whose first process is dead: they end when they notice, which one at work may not."""
 _SETTINGS: Final = (
     "listen_addresses=",
     "unix_socket_permissions=0700",
@@ -119,8 +121,14 @@ class Postgres(Server):
     def _end_others(self, place: Place) -> None:
         """Wait until nobody is at work in the cluster; only for who has the lock."""
         find = partial(orphans.working_in, place.cluster)
-        orphans.end(find, self.name, _ORPHANS, self._say, partial(_whom, place))
+        steps = _ORPHANS if _first_of(place, find()) else _HEADLESS
+        orphans.end(find, self.name, steps, self._say, partial(_whom, place))
         _forget_stale_process(place)
+
+    def _prepared(self) -> Place:
+        if self._place is None:
+            self._place = place_of(self._data)
+        return self._place
 
     def _take(self, place: Place) -> None:
         if self._lock is not None:
@@ -198,16 +206,21 @@ def _pid_file(place: Place) -> list[str]:
         return []
 
 
-def _whom(place: Place, found: list[int], number: signal.Signals) -> list[int]:
-    """Choose whom a signal is for: all end with the first of them, who must be asked alone.
-
-    To the others SIGINT means something else: the checkpointer would write that all is well.
-    Where the first is dead they end by themselves, and after a while by force.
-    """
-    if number is signal.SIGKILL:
-        return found
+def _first_of(place: Place, found: list[int]) -> list[int]:
+    """Return the process that all others end with, if it is among those found."""
     first = _pid_file(place)[:1]
     return [pid for pid in found if [str(pid)] == first]
+
+
+def _whom(place: Place, found: list[int], number: signal.Signals) -> list[int]:
+    """Choose whom a signal is for: as long as the first one lives, for that one alone.
+
+    To the others SIGINT means something else: the checkpointer would write that all is well.
+    """
+    first = _first_of(place, found)
+    if number is signal.SIGINT or (first and number is not signal.SIGKILL):
+        return first
+    return found
 
 
 def _forget_stale_process(place: Place) -> None:

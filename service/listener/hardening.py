@@ -226,19 +226,31 @@ class UpperLayer(DULServiceProvider):
         return super()._is_transport_event()
 
     def _read_pdu_data(self) -> None:
-        # From here to the answer, what takes time is either the peer's and seen to by
-        # `read_into`, or our disk's.
-        self._idle_timer.stop()
-        self._connection.begin_message()
         try:
-            while self._read_pdu():
-                pass
+            self._read_message()
+            # Not by way of the reactor: it lets go of the processor between two turns.
+            while self._is_next_message_there():
+                self._read_message()
         except Gone:
             if not self._is_given_up():
                 self.event_queue.put("Evt17")
         except (TooSlow, Malformed) as error:
             warning(_log, "listener.aborted", state=type(error).__name__)
             self.event_queue.put("Evt19")
+
+    def _read_message(self) -> None:
+        # From here to the answer, what takes time is either the peer's and seen to by
+        # `read_into`, or our disk's.
+        self._idle_timer.stop()
+        self._connection.begin_message()
+        while self._read_pdu():
+            pass
+
+    def _is_next_message_there(self) -> bool:
+        """Wait a little for one, unless there is something to do for the reactor."""
+        self._idle_timer.restart()
+        is_wanted = self._is_answer_due or self._is_given_up() or self.to_provider_queue.queue
+        return not is_wanted and self.event_queue.empty() and self._connection.ready
 
     def _read_pdu(self) -> bool:
         """Read one PDU; tell whether the next one has to be awaited at once."""

@@ -1,6 +1,6 @@
 """The installed product, as the system tests have it; a destination; heads to send."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,8 +9,21 @@ from tests.orthanc import Orthanc, orthanc
 from tests.servers import _folder
 from tests.system.conftest import installed
 from tests.system.heads import Sent, phantom
+from tests.system.service import Up
 
 __all__ = ["installed"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a failure what the service said."""
+    report = yield
+    if report.failed:
+        for up in (each for each in getattr(item, "funcargs", {}).values() if isinstance(each, Up)):
+            report.sections += [(name, text[-4000:]) for name, text in up.logs().items()]
+    return report
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,7 @@ def test_a_worker_that_outsleeps_its_lease_finds_its_work_done(
             analysis = require_one_result(up, head)
     finally:
         os.kill(sleeper, signal.SIGCONT)
-    until(lambda: "analysis.lease_lost" in up.logs()["worker.log"])
+    until(lambda: "records.lease_lost" in up.logs()["worker.log"])
 
     assert (analysis["id"], analysis["attempts"] > 1) == (number, True)
     require_delivered_once(up, require_one_result(up, head), pacs)

@@ -4,7 +4,6 @@ import os
 import signal
 from pathlib import Path
 
-
 from tests.faults.promises import require_one_result
 from tests.faults.senders import send
 from tests.system.heads import Sent

@@ -47,7 +47,7 @@ IN_A_HURRY: dict[str, Any] = {
     "courier": {"timeout_s": 5.0, "back_off_first_s": 0.5, "back_off_most_s": 2.0},
     "supervisor": {"fsync": False},
 }
-"""Settings with short periods. More attempts than usual: a busy machine may look like a dead one."""
+"""Short periods; and more attempts than usual: on a busy machine one may look like a dead one."""
 
 
 class Address(NamedTuple):
@@ -123,7 +123,7 @@ class Up:
     def start(self) -> None:
         """Start `up` and wait until it says that it is ready."""
         self._launch()
-        until(lambda: self._is_ready(), 2 * HTTP_LIMIT_S)
+        until(self._is_ready, 2 * HTTP_LIMIT_S)
 
     def stop(self) -> None:
         """End it as a service manager does, and see that nobody is left."""

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from celery import Celery
+from celery.backends.base import DisabledBackend
 from pydicom import Dataset
 from redis import Redis
 
@@ -34,6 +35,7 @@ from tests.arrivals import arrive
 from tests.integration.records.builders import run_out, value
 from tests.servers import PostgresServer
 from tests.waiting import until
+from worker.app import app, listening
 
 COARSE = Field(slices=60, rows_columns=(192, 192), step_mm=2.5, pixel_mm=1.15)
 CANARY = "CANARY^ZEBEDEE"
@@ -190,6 +192,17 @@ def test_a_message_holds_an_id_and_no_patient_and_ends_in_a_result(house: House)
     assert house.until_succeeded(analysis).attempts == 1
     assert house.segmentations(analysis) == 1
     assert worker.events()[0] == "worker.ready"
+
+
+def test_a_worker_has_one_message_in_hand_and_acknowledges_it_last(house: House) -> None:
+    controller = listening(house.valkey.url, lambda _: None)
+
+    assert controller.pool_cls.__module__ == "celery.concurrency.solo"
+    assert controller.concurrency * controller.prefetch_multiplier == 1
+    assert app.conf.task_acks_late
+    assert isinstance(app.backend, DisabledBackend)
+    transport = app.connection_for_read().transport_options
+    assert transport["visibility_timeout"] > 10 * house.settings.worker.wall_limit_s
 
 
 def test_a_broker_that_was_killed_and_comes_back_empty_loses_nothing(house: House) -> None:

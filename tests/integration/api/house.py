@@ -32,7 +32,7 @@ from fontanelle.reports.structured_report import render_structured_report
 from fontanelle.settings import ApiSettings, Settings
 from service.api.app import create_app
 from tests.integration.records import builders as rows
-from tests.unit.reports.builders import THICK, Case, case, comparison, withheld
+from tests.unit.reports.builders import THICK, case, comparison, withheld
 
 CANARY: Final = "ZZCANARY^QUETZALCOATL"
 """A patient like no other: wherever this is found, it leaked."""
@@ -96,11 +96,10 @@ class House:
         decisions: Sequence[Decision] = (),
     ) -> int:
         analysis_id = work.lease.analysis_id
-        of = case()
         found = replace(
             result or limited(), digest=hashlib.sha256(str(analysis_id).encode()).hexdigest()
         )
-        files = _files(of, found, decisions)
+        files = _files(found, analysis_id, decisions)
         objects = []
         for name, (kind, uid, content) in files.items():
             stored = self.store.put(content)
@@ -165,26 +164,33 @@ def make(records: Records, folder: Path, **api: Any) -> House:
 
 
 def _files(
-    of: Case, result: Result, decisions: Sequence[Decision]
+    result: Result, number: int, decisions: Sequence[Decision]
 ) -> dict[str, tuple[str, str | None, bytes]]:
     files: dict[str, tuple[str, str | None, bytes]] = {}
     if result.volumes is not None and result.fitness is not Fitness.WITHHELD:
-        compartments = of.labels
-        seg = render_segmentation(result, compartments, of.sources)
-        report = render_structured_report(result, seg, of.sources)
-        files["segmentation.dcm"] = ("segmentation", str(seg.SOPInstanceUID), _bytes(seg))
-        files["report.dcm"] = ("structured_report", str(report.SOPInstanceUID), _bytes(report))
-        files["labels.nii.gz"] = ("labels", None, b"\x1f\x8b labels of " + result.digest.encode())
-        files["overlay.png"] = ("overlay", None, _picture())
+        segmentation, report, picture = _rendered()
+        # One rendering serves all analyses of a test run; each has UIDs of its own.
+        files["segmentation.dcm"] = ("segmentation", f"2.25.1{number}", segmentation)
+        files["report.dcm"] = ("structured_report", f"2.25.2{number}", report)
+        files["labels.nii.gz"] = ("labels", None, f"\x1f\x8b labels {number}".encode())
+        files["overlay.png"] = ("overlay", None, picture)
     named = [RenderedObject(kind, uid, name) for name, (kind, uid, _) in files.items()]
     files["report.json"] = ("report", None, to_json(result, named, decisions).encode())
     return files
 
 
 @cache
-def _picture() -> bytes:
+def _rendered() -> tuple[bytes, bytes, bytes]:
     of = case()
-    return render_overlay(of.image, of.labels, of.result.region_set)
+    segmentation = render_segmentation(of.result, of.labels, of.sources)
+    report = render_structured_report(of.result, segmentation, of.sources)
+    picture = render_overlay(of.image, of.labels, of.result.region_set)
+    return _bytes(segmentation), _bytes(report), picture
+
+
+def overlay() -> bytes:
+    """Return the picture of three planes."""
+    return _rendered()[2]
 
 
 def _bytes(dataset: Dataset) -> bytes:

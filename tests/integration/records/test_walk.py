@@ -66,6 +66,14 @@ MOVES: Final[dict[str, Any]] = {
 PLANS: Final = (AT_ONCE, AFTER_REVIEW)
 PICK: Final = st.integers(0, 99)
 """One of what is there, whatever there is."""
+CODES: Final = st.sampled_from([(), (Code.IMPLAUSIBLE,), (Code.AGE_UNKNOWN,)])
+AFTER: Final = {
+    "stored": {DeliveryState.ACKNOWLEDGED},
+    "later": {DeliveryState.DUE, DeliveryState.HELD},
+    "never": {DeliveryState.DEAD, DeliveryState.HELD},
+}
+"""What a courier meets, and what becomes of the delivery."""
+OUTCOME: Final = st.sampled_from(sorted(AFTER))
 T = TypeVar("T")
 
 
@@ -94,17 +102,17 @@ class Walk(RuleBasedStateMachine):
     @initialize(choice=PICK)
     def some_series_are_here(self, choice: int) -> None:
         for number in STUDY_OF:
-            self.an_instance_comes(number, late=False, patient="d")
-        self.quiet_series_are_closed_and_their_studies_decided_on(choice)
+            self.an_instance_comes(number, is_slow=False, patient="d")
+        self.the_dispatcher_goes_round(choice)
 
     # What comes in
 
     @rule(
         number=st.sampled_from(sorted(STUDY_OF)),
-        late=st.booleans(),
+        is_slow=st.booleans(),
         patient=st.sampled_from("d" * 19 + "x"),
     )
-    def an_instance_comes(self, number: int, late: bool, patient: str) -> None:  # noqa: FBT001
+    def an_instance_comes(self, number: int, is_slow: bool, patient: str) -> None:  # noqa: FBT001
         instance = len(self.instances) + 1
         self.instances[instance] = number
         new = arrive(
@@ -113,36 +121,31 @@ class Walk(RuleBasedStateMachine):
             series=number,
             study=STUDY_OF[number],
             patient_digest=patient * 64,
-            quiet_period_s=3600.0 if late else 0.0,
+            quiet_period_s=3600.0 if is_slow else 0.0,
         )
         assert new == 1
 
-    @precondition(lambda self: self.instances)
-    @rule(choice=PICK)
-    def an_instance_comes_again(self, choice: int) -> None:
-        instance = pick(choice, sorted(self.instances))
-        number = self.instances[instance]
-        assert arrive(self.records, instance, series=number, study=STUDY_OF[number]) == 0
-
-    @precondition(lambda self: self.instances)
     @rule(
-        choice=PICK,
-        code=st.sampled_from([Code.INSTANCE_CONFLICT] * 9 + [Code.PATIENT_CORRECTION]),
+        choice=PICK, code=st.sampled_from([*[Code.INSTANCE_CONFLICT] * 9, Code.PATIENT_CORRECTION])
     )
-    def another_instance_of_its_uid_comes(self, choice: int, code: Code) -> None:
-        # One ahead of what is indexed: its instance may come later.
-        instance = pick(choice, [*self.instances, len(self.instances) + 1])
+    def an_instance_comes_again(self, choice: int, code: Code) -> None:
+        """Once with the same bytes, once with others."""
+        known = pick(choice, sorted(self.instances))
+        number = self.instances[known]
+        assert arrive(self.records, known, series=number, study=STUDY_OF[number]) == 0
+        # Or one ahead of what is indexed: its instance may come later.
+        other = pick(choice, [*self.instances, len(self.instances) + 1])
         with self.records.begin() as session:
-            intake.add_conflict(session, conflict(instance, code))
+            intake.add_conflict(session, conflict(other, code))
+
+    @rule()
+    def slow_sources_fall_silent(self) -> None:
+        change(self.records, "UPDATE series SET due_at = now() WHERE state = 'receiving'")
 
     # What the dispatcher does
 
-    @rule()
-    def the_slow_sources_fall_silent(self) -> None:
-        change(self.records, "UPDATE series SET due_at = now() WHERE state = 'receiving'")
-
     @rule(choice=PICK)
-    def quiet_series_are_closed_and_their_studies_decided_on(self, choice: int) -> None:
+    def the_dispatcher_goes_round(self, choice: int) -> None:
         close(self.records)
         with self.records.begin() as session:
             for study_id in series.quiet_studies(session):
@@ -158,89 +161,55 @@ class Walk(RuleBasedStateMachine):
                     analyses.queue(
                         session, chosen.series_id, chosen.revision, TOOLS, by="dispatcher"
                     )
-
-    @rule()
-    def leases_are_swept(self) -> None:
         sweep(self.records)
-
-    @rule(table=st.sampled_from(["analysis", "delivery"]))
-    def leases_run_out(self, table: str) -> None:
-        change(
-            self.records,
-            f"UPDATE {table} SET lease_until = now() - interval '1 s'"  # noqa: S608
-            " WHERE lease_until IS NOT NULL",
-        )
 
     # What workers do
 
     @precondition(lambda self: self.ids("analysis"))
     @rule(choice=PICK)
     def an_analysis_is_taken(self, choice: int) -> None:
-        analysis_id = pick(choice, self.queued() * 3 + self.ids("analysis"))
-        was = self.row("analysis", analysis_id)
-        with self.records.begin() as session:
-            work = leases.claim(session, analysis_id, owner="worker@a:1", lease_s=LEASE_S)
-        assert (work is not None) == (was.state == AnalysisState.QUEUED)
-        if work is not None:
-            self.works.append(work)
+        """Whatever has become of it: a message may come twice and late."""
+        self.claim(pick(choice, self.queued() * 3 + self.ids("analysis")))
 
     @precondition(lambda self: self.works)
-    @rule(choice=PICK)
-    def a_lease_is_renewed(self, choice: int) -> None:
-        self.write(
-            pick(choice, self.works),
-            lambda s, work: leases.renew(s, work.lease, lease_s=LEASE_S, wall_limit_s=3600.0),
-        )
-
-    @precondition(lambda self: self.works)
-    @rule(choice=PICK, codes=st.sampled_from([(), (Code.IMPLAUSIBLE,), (Code.AGE_UNKNOWN,)]))
-    def an_analysis_is_finished(self, choice: int, codes: tuple[Code, ...]) -> None:
-        self.write(
-            pick(choice, self.works),
-            lambda s, work: leases.finish(s, work.lease, ending(work, *codes), PLANS),
-        )
-
-    @precondition(lambda self: self.works)
-    @rule(choice=PICK)
-    def an_attempt_is_given_up(self, choice: int) -> None:
-        self.write(
-            pick(choice, self.works),
-            lambda s, work: leases.give_up(s, work.lease, BUG, attempts=LIMIT),
-        )
+    @rule(choice=PICK, act=st.sampled_from(["renew", "finish", "finish", "give up"]), codes=CODES)
+    def a_worker_writes(self, choice: int, act: str, codes: tuple[Code, ...]) -> None:
+        """Also one that has lost its lease long ago."""
+        self.write(pick(choice, self.works), act, codes)
 
     @precondition(lambda self: self.queued())
-    @rule(choice=PICK)
-    def an_analysis_is_taken_and_finished(self, choice: int) -> None:
-        self.an_analysis_is_taken(choice % len(self.queued()))
-        self.an_analysis_is_finished(len(self.works) - 1, ())
+    @rule(choice=PICK, codes=CODES)
+    def an_analysis_is_taken_and_finished(self, choice: int, codes: tuple[Code, ...]) -> None:
+        self.claim(pick(choice, self.queued()))
+        self.write(self.works[-1], "finish", codes)
 
     @precondition(lambda self: self.queued())
     @rule(choice=PICK, act=st.sampled_from(["renew", "finish", "give up"]))
     def a_worker_outsleeps_its_lease(self, choice: int, act: str) -> None:
-        self.an_analysis_is_taken(choice % len(self.queued()))
-        sleeper = len(self.works) - 1
-        self.leases_run_out("analysis")
-        self.leases_are_swept()
-        while self.queued():
-            self.an_analysis_is_taken(0)
-        if act == "renew":
-            self.a_lease_is_renewed(sleeper)
-        elif act == "finish":
-            self.an_analysis_is_finished(sleeper, ())
-        else:
-            self.an_attempt_is_given_up(sleeper)
+        self.claim(pick(choice, self.queued()))
+        sleeper = self.works[-1]
+        self.workers_die()
+        for waiting in self.queued():
+            self.claim(waiting)
+        self.write(sleeper, act, ())
 
     @precondition(lambda self: self.queued())
     @rule(choice=PICK, dies=st.booleans())
     def every_attempt_fails(self, choice: int, dies: bool) -> None:  # noqa: FBT001
         analysis_id = pick(choice, self.queued())
-        while analysis_id in self.queued():
-            self.an_analysis_is_taken(self.queued().index(analysis_id))
-            if dies:
-                self.leases_run_out("analysis")
-                self.leases_are_swept()
-            else:
-                self.an_attempt_is_given_up(len(self.works) - 1)
+        for _attempt in range(LIMIT):
+            if analysis_id in self.queued():
+                self.claim(analysis_id)
+                if dies:
+                    self.workers_die()
+                else:
+                    self.write(self.works[-1], "give up", ())
+        assert analysis_id not in self.queued()
+
+    @rule()
+    def workers_die(self) -> None:
+        self.leases_run_out("analysis")
+        sweep(self.records)
 
     # What people do
 
@@ -257,64 +226,52 @@ class Walk(RuleBasedStateMachine):
                 by="Dr. Cue",
                 series_instance_uid=series_uid(number),
                 gestational_age_weeks=weeks,
+            )
+        )
+
+    @precondition(lambda self: self.ids("analysis"))
+    @rule(choice=PICK, wish=st.sampled_from(["cancel", "retry", "retry", "accept", "reject"]))
+    def a_person_decides_on_an_analysis(self, choice: int, wish: str) -> None:
+        analysis_id = pick(choice, self.ids("analysis"))
+        wishes: dict[str, Callable[[Any], None]] = {
+            "cancel": lambda s: analyses.cancel(s, analysis_id, by="Dr. Cue"),
+            "retry": lambda s: analyses.retry(s, analysis_id, by="Dr. Cue"),
+            "accept": lambda s: reviews.add(
+                s, analysis_id, Verdict.ACCEPTED, comment="", person="Dr. Cue"
             ),
-            {Code.NOT_FOUND, Code.MOVE_REFUSED},
-        )
-
-    @precondition(lambda self: self.ids("analysis"))
-    @rule(choice=PICK)
-    def an_analysis_is_cancelled(self, choice: int) -> None:
-        analysis_id = pick(choice, self.ids("analysis"))
-        self.ask(lambda s: analyses.cancel(s, analysis_id, by="Dr. Cue"), {Code.MOVE_REFUSED})
-
-    @precondition(lambda self: self.ids("analysis"))
-    @rule(choice=PICK)
-    def an_analysis_is_tried_again(self, choice: int) -> None:
-        analysis_id = pick(choice, self.ids("analysis"))
-        self.ask(lambda s: analyses.retry(s, analysis_id, by="Dr. Cue"), {Code.MOVE_REFUSED})
-
-    @precondition(lambda self: self.ids("analysis"))
-    @rule(choice=PICK, verdict=st.sampled_from([Verdict.ACCEPTED, Verdict.REJECTED]))
-    def a_result_is_reviewed(self, choice: int, verdict: Verdict) -> None:
-        analysis_id = pick(choice, self.ids("analysis"))
-        self.ask(
-            lambda s: reviews.add(s, analysis_id, verdict, comment="", person="Dr. Cue"),
-            {Code.MOVE_REFUSED},
-        )
+            "reject": lambda s: reviews.add(
+                s, analysis_id, Verdict.REJECTED, comment="", person="Dr. Cue"
+            ),
+        }
+        self.ask(wishes[wish])
 
     @precondition(lambda self: self.ids("delivery"))
     @rule(choice=PICK)
     def a_delivery_is_sent_by_a_person(self, choice: int) -> None:
         delivery_id = pick(choice, self.ids("delivery"))
-        if self.ask(lambda s: deliveries.resend(s, delivery_id, by="Dr. Cue"), {Code.MOVE_REFUSED}):
+        if self.ask(lambda s: deliveries.resend(s, delivery_id, by="Dr. Cue")):
             self.sent_by_person.add(delivery_id)
 
     # What couriers do
 
-    @rule(destination=st.sampled_from(["pacs", "archive"]), limit=st.integers(1, 3))
-    def deliveries_are_taken(self, destination: str, limit: int) -> None:
-        self.dispatches += take(self.records, destination, limit)
+    @precondition(lambda self: self.ids("delivery"))
+    @rule(
+        destination=st.sampled_from(["pacs", "archive"]),
+        outcomes=st.lists(OUTCOME, min_size=3, max_size=3),
+    )
+    def deliveries_are_sent(self, destination: str, outcomes: list[str]) -> None:
+        for dispatch in take(self.records, destination, limit=len(outcomes)):
+            self.dispatches.append(dispatch)
+            self.answer(dispatch, outcomes.pop())
 
     @precondition(lambda self: self.dispatches)
-    @rule(choice=PICK)
-    def a_delivery_arrives(self, choice: int) -> None:
-        dispatch = pick(choice, self.dispatches)
-        self.answer(
-            dispatch,
-            lambda s: deliveries.acknowledged(s, dispatch, 0, "Stored."),
-            {DeliveryState.ACKNOWLEDGED},
-        )
+    @rule(choice=PICK, outcome=OUTCOME)
+    def a_courier_answers_late(self, choice: int, outcome: str) -> None:
+        self.answer(pick(choice, self.dispatches), outcome)
 
-    @precondition(lambda self: self.dispatches)
-    @rule(choice=PICK, last=st.booleans())
-    def a_delivery_fails(self, choice: int, last: bool) -> None:  # noqa: FBT001
-        dispatch = pick(choice, self.dispatches)
-        again_in_s = None if last else 0.0
-        self.answer(
-            dispatch,
-            lambda s: deliveries.failed(s, dispatch, AWAY, status=None, again_in_s=again_in_s),
-            {DeliveryState.DEAD if last else DeliveryState.DUE, DeliveryState.HELD},
-        )
+    @rule()
+    def couriers_die(self) -> None:
+        self.leases_run_out("delivery")
 
     # What stays true
 
@@ -396,19 +353,15 @@ class Walk(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """From wherever the walk has led, everything comes to its end."""
-        self.works.clear()
-        self.dispatches.clear()
-        self.leases_run_out("analysis")
-        self.leases_are_swept()
-        self.the_slow_sources_fall_silent()
-        self.quiet_series_are_closed_and_their_studies_decided_on(0)
+        self.slow_sources_fall_silent()
+        self.workers_die()
+        self.the_dispatcher_goes_round(0)
         while self.queued():
-            self.an_analysis_is_taken_and_finished(0)
-        self.leases_run_out("delivery")
+            self.an_analysis_is_taken_and_finished(0, ())
+        self.couriers_die()
         for destination in ("pacs", "archive"):
             for dispatch in take(self.records, destination, 1000):
-                with self.records.begin() as session:
-                    deliveries.acknowledged(session, dispatch, 0, "Stored.")
+                self.answer(dispatch, "stored")
         assert self.counted("series") <= {"selected", "not_selected"}
         assert self.counted("analysis") & {"queued", "running"} == set()
         assert self.counted("delivery") <= {"held", "dead", "acknowledged"}
@@ -432,35 +385,59 @@ class Walk(RuleBasedStateMachine):
     def counted(self, table: str) -> set[str]:
         return {row.state for row in self.all(f"SELECT state FROM {table}")}  # noqa: S608
 
-    def write(self, work: Work, act: Callable[[Any, Work], object]) -> None:
+    def leases_run_out(self, table: str) -> None:
+        change(
+            self.records,
+            f"UPDATE {table} SET lease_until = now() - interval '1 s'"  # noqa: S608
+            " WHERE lease_until IS NOT NULL",
+        )
+
+    def claim(self, analysis_id: int) -> None:
+        """Take an analysis; it is given exactly where it waits."""
+        was = self.row("analysis", analysis_id)
+        with self.records.begin() as session:
+            work = leases.claim(session, analysis_id, owner="worker@a:1", lease_s=LEASE_S)
+        assert (work is not None) == (was.state == AnalysisState.QUEUED)
+        if work is not None:
+            self.works.append(work)
+
+    def write(self, work: Work, act: str, codes: tuple[Code, ...]) -> None:
         """Do what a worker does; it is refused exactly where the lease is not the row's."""
+        acts: dict[str, Callable[[Any], object]] = {
+            "renew": lambda s: leases.renew(s, work.lease, lease_s=LEASE_S, wall_limit_s=3600.0),
+            "finish": lambda s: leases.finish(s, work.lease, ending(work, *codes), PLANS),
+            "give up": lambda s: leases.give_up(s, work.lease, BUG, attempts=LIMIT),
+        }
         was = self.row("analysis", work.lease.analysis_id)
-        lost = is_lost(self.records, lambda session: act(session, work))
+        lost = is_lost(self.records, acts[act])
         holds = was.state == AnalysisState.RUNNING and was.fence == work.lease.fence
         assert lost != holds
 
-    def answer(
-        self, dispatch: Dispatch, act: Callable[[Any], object], after: set[DeliveryState]
-    ) -> None:
+    def answer(self, dispatch: Dispatch, outcome: str) -> None:
         """Do what a courier does; an older fence changes nothing, and the attempt is kept."""
         was = self.row("delivery", dispatch.delivery_id)
         with self.records.begin() as session:
-            act(session)
+            before = deliveries.statuses(session, dispatch.delivery_id)
+            if outcome == "stored":
+                deliveries.acknowledged(session, dispatch, 0, "Stored.")
+            else:
+                again_in_s = None if outcome == "never" else 0.0
+                deliveries.failed(session, dispatch, AWAY, status=None, again_in_s=again_in_s)
             kept = deliveries.statuses(session, dispatch.delivery_id)
         found = self.row("delivery", dispatch.delivery_id)
         if was.state == DeliveryState.SENDING and was.fence == dispatch.fence:
-            assert found.state in after
+            assert found.state in AFTER[outcome]
         else:
             assert found == was
-        assert kept
+        assert len(kept) == len(before) + 1
 
-    def ask(self, act: Callable[[Any], object], refusals: set[Code]) -> bool:
+    def ask(self, act: Callable[[Any], object]) -> bool:
         """Do what a person does; tell whether it was not refused."""
         try:
             with self.records.begin() as session:
                 act(session)
         except Refused as refusal:
-            if refusal.reason.code not in refusals:
+            if refusal.reason.code not in {Code.MOVE_REFUSED, Code.NOT_FOUND}:
                 raise
             return False
         return True

@@ -19,7 +19,9 @@ LIVING = """
 import os, sys, time, pathlib
 folder = pathlib.Path(os.environ["FONTANELLE_DATA"])
 while True:
-    folder.joinpath(f"{sys.argv[1]}.beat").write_text(str(os.getpid()))
+    unfinished = folder.joinpath(f"{sys.argv[1]}.new")
+    unfinished.write_text(str(os.getpid()))
+    unfinished.replace(folder.joinpath(f"{sys.argv[1]}.beat"))
     time.sleep(0.02)
 """
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)" + LIVING
