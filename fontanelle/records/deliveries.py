@@ -400,6 +400,8 @@ def _take_back(session: Session, destination: str) -> None:
         )
         .with_for_update(skip_locked=True)
     ).all()
+    if not ids:
+        return
     move(
         session,
         DeliveryRow,

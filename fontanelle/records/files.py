@@ -2,7 +2,7 @@
 
 Knows bytes, names and the disk; knows neither DICOM nor the database. A name in either folder
 means that all bytes under it are on disk: they are written under a temporary name, every write is
-checked for shortness, the file is flushed, gets its name in one step, and the folder is flushed.
+checked for shortness, the file is flushed, and gets its name in one step, for good.
 """
 
 import fcntl
@@ -12,23 +12,28 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol, Self
 
 from fontanelle.errors import Code, Unavailable
+from fontanelle.records.durable import (
+    FILE_MODE,
+    FOLDER_MODE,
+    Buffer,
+    Temporary,
+    error_name,
+    files_in,
+    make_folders,
+    sync_folder,
+)
+from fontanelle.records.landing import ROOM_BYTES, Landed, Landing, sealed_key
 
-FOLDER_MODE: Final = 0o700
-FILE_MODE: Final = 0o600
 SUFFIX: Final = ".dcm"
-
-Buffer = bytes | bytearray | memoryview
 
 _FAN_OUT: Final = tuple(f"{index:02x}" for index in range(256))
 _STORE_KEY: Final = re.compile(r"[0-9a-f]{64}")
 _SPOOL_KEY: Final = re.compile(r"[0-9a-f]{64}(\.[0-9a-f]{32})?")
 _CONFLICT_DIGITS: Final = 32
-_numbers = count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +76,15 @@ class LocalStore:
         digest = hashlib.sha256(content).hexdigest()
         final = self.path(digest)
         try:
-            _make_folders(self._incoming, final.parent)
-            with Temporary(self._incoming) as temporary:
+            make_folders(self._incoming, final.parent)
+            with Temporary.create(self._incoming) as temporary:
                 temporary.write(content)
                 # Replaces: what is there has the same bytes, or was damaged since.
                 temporary.replace(final)
         except OSError as error:
             raise Unavailable(
                 Code.OUTPUT_UNWRITABLE,
-                f"A result of {len(content)} bytes cannot be stored ({_name(error)}).",
+                f"A result of {len(content)} bytes cannot be stored ({error_name(error)}).",
             ) from error
         return StoredFile(digest, digest, len(content))
 
@@ -107,7 +112,7 @@ class LocalStore:
     def sweep(self, before_s: float) -> int:
         """Remove what writers that died left before this time (seconds since 1970)."""
         removed = 0
-        for path in _files(self._incoming):
+        for path in files_in(self._incoming):
             with suppress(FileNotFoundError):  # Its writer is alive and was quicker.
                 if path.stat().st_mtime < before_s:
                     path.unlink()
@@ -133,10 +138,11 @@ class Spool:
         self._instances = folder / "instances"
         self._conflicts = folder / "conflicts"
         self._incoming = folder / "incoming"
+        self._landing = Landing(self._incoming)
 
     @contextmanager
     def writing(self) -> Iterator[Self]:
-        """Be the one process that writes: make all folders, sweep what a dead writer left.
+        """Be the one process that writes: make all folders, take up what a dead writer left.
 
         Raises
         ------
@@ -144,18 +150,19 @@ class Spool:
             DATA_FOLDER where another process writes, or the folders cannot be made.
         """
         try:
-            _make_folders(self._instances, self._conflicts, self._incoming)
+            make_folders(self._instances, self._conflicts, self._incoming)
             _make_fan_out(self._instances)
             lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT, FILE_MODE)
         except OSError as error:
             raise Unavailable(
-                Code.DATA_FOLDER, f"The spool's folders cannot be made ({_name(error)})."
+                Code.DATA_FOLDER, f"The spool's folders cannot be made ({error_name(error)})."
             ) from error
         try:
             _lock(lock)
-            for path in _files(self._incoming):
-                path.unlink(missing_ok=True)
-            yield self
+            self._recover()
+            self._landing = Landing(self._incoming)
+            with self._landing:
+                yield self
         finally:
             os.close(lock)
 
@@ -164,19 +171,31 @@ class Spool:
         status = os.statvfs(self._folder)
         return status.f_bavail * status.f_frsize
 
-    def begin(self) -> "Temporary":
-        """Begin to write an instance. It vanishes unless it is kept or set aside."""
-        return Temporary(self._incoming)
+    def begin(self) -> Landed:
+        """Begin to write an instance. It vanishes unless it is kept or set aside.
 
-    def keep(self, temporary: "Temporary", key: str) -> bool:
+        If it begins with 128 zero bytes, as a DICOM file does, one flush will do to keep it; they
+        are put to use for that.
+        """
+        return self._landing.take()
+
+    def keep(self, temporary: Landed, key: str) -> bool:
         """Put the bytes on disk for good under a key, unless it is taken; tell whether they are.
 
         The first one wins, also of several at once. Where False is returned, the other one's
         name is on disk as well.
         """
-        return temporary.link(self.path(key))
+        final = self.path(key)
+        was_given = temporary.link_sealed(key, final)
+        if was_given is None:
+            return temporary.link(final)
+        if was_given:
+            self._landing.settle_later(temporary.path, final)
+        else:
+            sync_folder(final.parent)
+        return was_given
 
-    def set_aside(self, temporary: "Temporary", key: str, digest: str) -> str:
+    def set_aside(self, temporary: Landed, key: str, digest: str) -> str:
         """Put a conflicting instance on disk for good; return its key. Twice is harmless."""
         conflict = f"{key}.{digest[:_CONFLICT_DIGITS]}"
         temporary.link(self.path(conflict))
@@ -207,7 +226,7 @@ class Spool:
 
     def sync_name(self, key: str) -> None:
         """Make sure that the name of an instance is on disk, whoever wrote it."""
-        _sync_folder(self.path(key).parent)
+        sync_folder(self.path(key).parent)
 
     def keys(self) -> Iterator[str]:
         """Give the keys of all instances."""
@@ -218,77 +237,29 @@ class Spool:
         """Give the keys of all conflicts."""
         yield from _keys(self._conflicts)
 
+    def _recover(self) -> None:
+        """Name what was sealed and lost its name to a power cut; sweep what was not sealed."""
+        sealed = []
+        for path in sorted(files_in(self._incoming), key=_modified_s):
+            key = sealed_key(path)
+            if key is None or not _STORE_KEY.fullmatch(key):
+                path.unlink()
+            else:
+                sealed.append((path, self._named(path, key)))
+        for folder in {named.parent for _, named in sealed}:
+            sync_folder(folder)
+        for path, _ in sealed:
+            path.unlink()
 
-class Temporary:
-    """A file under a temporary name, until it gets its own. Leaves nothing behind otherwise."""
-
-    __slots__ = ("_descriptor", "path", "size_bytes")
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / f"{os.getpid()}-{next(_numbers)}-{os.urandom(4).hex()}"
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
-        self._descriptor = os.open(self.path, flags, FILE_MODE)
-        self.size_bytes = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def write(self, *parts: Buffer) -> None:
-        """Append. On a full disk the system writes a part and says so only by the count."""
-        size = sum(len(part) for part in parts)
-        written = os.writev(self._descriptor, parts)
-        if written < size:
-            rest = memoryview(b"".join(parts))[written:]
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
-        self.size_bytes += size
-
-    def read(self, offset: int, size: int) -> bytes:
-        """Return bytes that were written; fewer at the end."""
-        return os.pread(self._descriptor, size, offset)
-
-    def link(self, final: Path) -> bool:
-        """Flush, and give the file its name unless it is taken; tell whether it was given."""
-        self._flush()
-        try:
-            os.link(self.path, final)
-        except FileExistsError:
-            return False
-        else:
-            return True
-        finally:
-            # Also where the name was taken: its giver may not have come so far.
-            _sync_folder(final.parent)
-
-    def replace(self, final: Path) -> None:
-        """Flush, and give the file its name, whatever had it before."""
-        self._flush()
-        self.path.replace(final)
-        _sync_folder(final.parent)
-
-    def close(self) -> None:
-        """Take the temporary name away. Twice is harmless."""
-        if self._descriptor < 0:
-            return
-        os.close(self._descriptor)
-        self._descriptor = -1
-        self.path.unlink(missing_ok=True)
-
-    def _flush(self) -> None:
-        os.fdatasync(self._descriptor)
-        if os.fstat(self._descriptor).st_size != self.size_bytes:
-            raise OSError("the file has another size than was written")
-
-
-def _make_folders(*folders: Path) -> None:
-    for folder in folders:
-        missing = [each for each in (folder, *folder.parents) if not each.is_dir()]
-        for each in reversed(missing):
-            each.mkdir(mode=FOLDER_MODE, exist_ok=True)
-            _sync_folder(each.parent)
+    def _named(self, path: Path, key: str) -> Path:
+        """Give a sealed file its name, or one beside it if another content has that."""
+        final = self.path(key)
+        if final.exists() and not _same_content(path, final):
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            final = self.path(f"{key}.{digest[:_CONFLICT_DIGITS]}")
+        with suppress(FileExistsError):
+            os.link(path, final)
+        return final
 
 
 def _make_fan_out(folder: Path) -> None:
@@ -297,15 +268,7 @@ def _make_fan_out(folder: Path) -> None:
     for each in missing:
         each.mkdir(mode=FOLDER_MODE, exist_ok=True)
     if missing:
-        _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_folder(folder)
 
 
 def _lock(descriptor: int) -> None:
@@ -315,12 +278,19 @@ def _lock(descriptor: int) -> None:
         raise Unavailable(Code.DATA_FOLDER, "Another listener writes to the spool.") from error
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+def _same_content(one: Path, other: Path) -> bool:
+    """Compare two files but for their seals."""
+    if one.samefile(other) or one.stat().st_size != other.stat().st_size:
+        return one.samefile(other)
+    return one.read_bytes()[ROOM_BYTES:] == other.read_bytes()[ROOM_BYTES:]
+
+
+def _modified_s(path: Path) -> float:
+    return path.stat().st_mtime
 
 
 def _keys(folder: Path) -> Iterator[str]:
-    for path in _files(folder):
+    for path in files_in(folder):
         key = path.name.removesuffix(SUFFIX)
         if path.name.endswith(SUFFIX) and _SPOOL_KEY.fullmatch(key):
             yield key
@@ -332,9 +302,4 @@ def _require(pattern: re.Pattern[str], key: str) -> None:
 
 
 def _missing(error: OSError) -> Unavailable:
-    return Unavailable(Code.FILE_MISSING, f"A stored file cannot be read ({_name(error)}).")
-
-
-def _name(error: OSError) -> str:
-    """Return the system's word for an error; its text would hold a path."""
-    return os.strerror(error.errno) if error.errno else type(error).__name__
+    return Unavailable(Code.FILE_MISSING, f"A stored file cannot be read ({error_name(error)}).")

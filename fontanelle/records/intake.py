@@ -122,7 +122,7 @@ def add_conflict(session: Session, conflict: Conflict) -> None:
     ).one_or_none() or (None, None)
     if study_id is not None:
         lock_study(session, study_id)
-    session.execute(
+    made = session.scalar(
         upsert(ConflictRow)
         .values(
             spool_key=conflict.spool_key,
@@ -134,8 +134,11 @@ def add_conflict(session: Session, conflict: Conflict) -> None:
             calling_ae_title=conflict.calling_ae_title,
         )
         .on_conflict_do_nothing(index_elements=["spool_key"])
+        .returning(ConflictRow.id)
     )
-    if study_id is not None and conflict.code is Code.PATIENT_CORRECTION:
+    # A sender that tries again and again takes nothing back that a person has let go.
+    is_doubt = made is not None and conflict.code is Code.PATIENT_CORRECTION
+    if is_doubt and study_id is not None:
         hold_study(session, study_id, Code.PATIENT_CORRECTION, by=INDEXER)
 
 

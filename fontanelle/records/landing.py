@@ -14,12 +14,13 @@ import threading
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from fontanelle.log import failure
-from fontanelle.records.durable import Buffer, Temporary, files_in, sync_folder, temporary_name
+from fontanelle.records.durable import FILE_MODE, Buffer, Temporary, sync_folder, temporary_name
 
 ROOM_BYTES: Final = 128
 """As long as the preamble of a DICOM file, whose content is nobody else's."""
@@ -34,6 +35,7 @@ _SEAL: Final = struct.Struct("<16s64sQI")
 _FREE: Final = bytes(ROOM_BYTES)
 _CHUNK: Final = 1 << 20
 _log = logging.getLogger(__name__)
+Item = TypeVar("Item")
 
 
 class Landed(Temporary):
@@ -97,6 +99,7 @@ class Landing:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._is_failing = False
         self._supply: deque[Path] = deque()
         self._unsettled: deque[tuple[Path, Path]] = deque()
         self._landed_s = 0.0
@@ -106,6 +109,7 @@ class Landing:
         self._thread = threading.Thread(target=self._run, name="landing", daemon=True)
 
     def __enter__(self) -> Self:
+        self._settled_s = monotonic()
         self._thread.start()
         return self
 
@@ -142,23 +146,26 @@ class Landing:
     def _attempt(self, work: Callable[[], None]) -> None:
         try:
             work()
+            self._is_failing = False
         except OSError as error:
-            # Not in the way of anybody: instances are kept with two flushes meanwhile.
-            failure(_log, "spool.landing", error)
-            if not self._is_closed:
-                self._stirred.wait(_TURN_S)
+            # In nobody's way: instances are kept with two flushes meanwhile, if at all.
+            if not self._is_failing:
+                failure(_log, "spool.landing", error)
+            self._is_failing = True
 
     def _fill(self) -> None:
         if len(self._supply) >= _LOW:
             return
-        made = []
-        for _ in range(SUPPLY - len(self._supply)):
-            file = Landed.create(self._folder)
-            made.append(file)
-        for file in made:
-            file.leave()
-        sync_folder(self._folder)
-        self._supply.extend(file.path for file in made)
+        made = [temporary_name(self._folder) for _ in range(SUPPLY - len(self._supply))]
+        try:
+            for path in made:
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE_MODE))
+            sync_folder(self._folder)
+        except OSError:
+            for path in made:
+                path.unlink(missing_ok=True)
+            raise
+        self._supply.extend(made)
 
     def _is_settling_due(self) -> bool:
         now_s = monotonic()
@@ -180,3 +187,9 @@ class Landing:
     def _clear(self) -> None:
         for path in _drained(self._supply):
             path.unlink(missing_ok=True)
+
+
+def _drained(items: deque[Item]) -> Iterator[Item]:
+    with suppress(IndexError):
+        while True:
+            yield items.popleft()

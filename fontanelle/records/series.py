@@ -82,6 +82,8 @@ def close_quiet(session: Session) -> list[int]:
         .order_by(SeriesRow.id)
         .with_for_update(skip_locked=True)
     ).all()
+    if not ids:
+        return []
     return move(
         session,
         SeriesRow,

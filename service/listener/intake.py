@@ -14,7 +14,8 @@ from typing import Final, Self, TypeVar
 from fontanelle.clock import Clock
 from fontanelle.errors import Code, FontanelleError, Reason, Refused
 from fontanelle.log import failure
-from fontanelle.records.files import Spool, Temporary, spool_key
+from fontanelle.records.files import Spool, spool_key
+from fontanelle.records.landing import Landed
 from service.listener.conflicts import Difference, compare
 from service.listener.header import Header, is_uid, read_header
 from service.listener.part10 import content_digest, head
@@ -131,7 +132,7 @@ class Intake:
         """Begin to take an instance."""
         return Arrival(self, request)
 
-    def temporary(self) -> Temporary:
+    def temporary(self) -> Landed:
         """Open a file for an instance.
 
         Raises
@@ -168,7 +169,7 @@ class Arrival:
     def __init__(self, intake: Intake, request: Request) -> None:
         self._intake = intake
         self._request = request
-        self._file: Temporary | None = None
+        self._file: Landed | None = None
         self._reason: Reason | None = None
         self._head = head(
             sop_class_uid=request.sop_class_uid,
@@ -219,7 +220,7 @@ class Arrival:
                 reason = self._give_up(error)
         return NotKept(reason)
 
-    def _checked(self) -> tuple[Temporary, Header]:
+    def _checked(self) -> tuple[Landed, Header]:
         """Return file and header of an instance that is whole and the one announced."""
         file, request, start = self._file, self._request, len(self._head)
         if file is None:
@@ -241,7 +242,7 @@ class Arrival:
             raise Refused(Code.DATASET_UNREADABLE, "There are no pixel data.")
         return file, header
 
-    def _kept(self, file: Temporary, header: Header) -> Outcome:
+    def _kept(self, file: Landed, header: Header) -> Outcome:
         spool, key = self._intake.spool, spool_key(header.sop_instance_uid)
         if not spool.holds(key) and spool.keep(file, key):
             return self._as_kept(key, None, header, file)
@@ -258,7 +259,7 @@ class Arrival:
             digest = content_digest(written)
         return self._as_kept(spool.set_aside(file, key, digest), code, header, file)
 
-    def _as_kept(self, key: str, conflict: Code | None, header: Header, file: Temporary) -> Kept:
+    def _as_kept(self, key: str, conflict: Code | None, header: Header, file: Landed) -> Kept:
         return Kept(
             key=key,
             conflict=conflict,

@@ -77,7 +77,8 @@ def read_meta(file: BinaryIO) -> Meta:
 def _meta(start: bytes) -> Meta:
     offset = len(_PREAMBLE)
     group, element, vr, _, length = struct.unpack_from("<HH2sHI", start, offset)
-    if start[:offset] != _PREAMBLE or (group, element, vr) != (2, 0, b"UL"):
+    # The preamble itself is the spool's.
+    if start[offset - 4 : offset] != b"DICM" or (group, element, vr) != (2, 0, b"UL"):
         raise ValueError("no file meta information")
     offset += 12
     end = offset + length

@@ -193,9 +193,7 @@ def review(
 ) -> Response:
     """Record the reader's word."""
     with service.records.begin() as session:
-        reviews.add(
-            session, analysis_id, Verdict(verdict), comment=comment.strip(), person=person
-        )
+        reviews.add(session, analysis_id, Verdict(verdict), comment=comment.strip(), person=person)
     return RedirectResponse(f"/analyses/{analysis_id}", SEE_OTHER)
 
 

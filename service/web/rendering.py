@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -68,12 +69,20 @@ def _environment() -> Environment:
     )
     made.filters |= {
         "moment": rounding.moment,
+        "when": when,
         "dicom_date": rounding.dicom_date,
         "age": rounding.age,
         "words": words,
     }
     made.globals |= {"notice": NOTICE, "sentences": sentences, "style": None, "refresh_s": None}
     return made
+
+
+def when(at: datetime | str | None) -> Markup:
+    """Return a moment that a narrow column breaks between day and time only."""
+    day, _, time = rounding.moment(at).partition(" ")
+    span = Markup('<span class="nowrap">{}</span>')
+    return Markup(" ").join(span.format(part) for part in (day, time) if part)
 
 
 def words(code: object) -> str:

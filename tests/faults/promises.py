@@ -71,8 +71,18 @@ def as_peer(server: Orthanc) -> Address:
 
 
 def nothing_unfinished(up: Up) -> bool:
-    """Tell whether the spool holds nothing but whole instances."""
-    return not list((up.data / "spool" / "incoming").iterdir())
+    """Tell whether the spool holds nothing but whole instances, and empty files for the next."""
+    incoming = up.data / "spool" / "incoming"
+    return not [path for path in incoming.iterdir() if _is_unfinished(path)]
+
+
+def _is_unfinished(path: Path) -> bool:
+    """Tell whether a file has content, and no name but this."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return False
+    return found.st_size > 0 and found.st_nlink < 2
 
 
 def _on_spool(up: Up, uid: str) -> Path:

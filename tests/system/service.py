@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import psutil
 
-from tests.waiting import is_gone, until
+from tests.waiting import until
 
 ROLES = ("listener", "api", "dispatcher", "worker", "courier")
 SERVERS = ("postgresql", "valkey")
@@ -142,6 +142,12 @@ class Up:
         self._process.wait()
         self._gather()
 
+    def bury(self) -> None:
+        """Take note of its end."""
+        if self._process is not None:
+            self._process.wait()
+            self._process = None
+
     def processes(self) -> list[psutil.Process]:
         """Return all processes that serve from the folder, whoever started them."""
         return [each for each in psutil.process_iter() if _serves(each, self.data)]
@@ -154,10 +160,11 @@ class Up:
         return waited_for(lambda: self._pids(name))[0]
 
     def kill_child(self, name: str) -> int:
-        """`kill -9` of a role or a server; return whom."""
+        """`kill -9` of a role or a server; return whom, once another one is in its place."""
         pid = self.pid(name)
         os.kill(pid, signal.SIGKILL)
-        until(lambda: is_gone(pid))
+        # Not merely gone: its other threads, and sockets, may live for a moment longer.
+        until(lambda: [each for each in self._pids(name) if each != pid])
         return pid
 
     @property
@@ -258,7 +265,8 @@ class Up:
 
     def _is_ready(self) -> bool:
         assert self._process is not None
-        assert self._process.poll() is None, self._output()
+        said = self._output()
+        assert self._process.poll() is None and "again and again" not in said, said
         return self._file("out").read_text().endswith("ready\n")
 
     def _gather(self) -> None:
@@ -314,6 +322,7 @@ def running(
             with suppress(psutil.NoSuchProcess):
                 each.kill()
         until(lambda: not up.processes())
+        up.bury()
 
 
 def destination(name: str, peer: Address, release: str = "at_once") -> Json:

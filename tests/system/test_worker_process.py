@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from celery import Celery
 from celery.backends.base import DisabledBackend
-from pydicom import Dataset
+from pydicom.uid import UID
 from redis import Redis
 
 from fontanelle.errors import Code
@@ -37,7 +37,7 @@ from tests.servers import PostgresServer
 from tests.waiting import until
 from worker.app import app, listening
 
-COARSE = Field(slices=60, rows_columns=(192, 192), step_mm=2.5, pixel_mm=1.15)
+COARSE = Field(slices=60, rows_columns=(128, 128), step_mm=2.5, pixel_mm=1.7)
 CANARY = "CANARY^ZEBEDEE"
 QUEUE = "analyses"
 ROLES = {"worker": "worker.main", "dispatcher": "service.dispatcher"}
@@ -91,7 +91,7 @@ class House:
         self.logs = logs
         self.roles: list[Role] = []
         self.dispatcher = self.start("dispatcher")
-        self._phantom = make(Recipe())
+        self._head = list(instances(make(Recipe()), grid(View.AXIAL, COARSE), Header()))
         self._worker: Role | None = None
         self._studies = 0
 
@@ -111,9 +111,12 @@ class House:
     def arrived(self) -> int:
         """Have a head of a child of its own come in; return its analysis once it is queued."""
         self._studies += 1
-        header = Header(patient_name=CANARY, patient_id=f"CANARY-{self._studies}")
-        series: list[Dataset] = list(instances(self._phantom, grid(View.AXIAL, COARSE), header))
-        arrive(self.records, self.settings.spool, series)
+        study = f"1.2.{self._studies}"
+        for index, each in enumerate(self._head):
+            each.PatientName, each.PatientID = CANARY, f"CANARY-{self._studies}"
+            each.StudyInstanceUID, each.SeriesInstanceUID = study, f"{study}.1"
+            each.SOPInstanceUID = UID(f"{study}.1.{index}")
+        arrive(self.records, self.settings.spool, self._head)
         until(lambda: len(self.analyses()) >= self._studies)
         return self.analyses()[0].analysis_id
 
@@ -168,7 +171,7 @@ def house(
             data=folder / "data",
             database_url=url,
             broker_url=valkey.url,
-            dispatcher=DispatcherSettings(poll_s=0.05, send_again_s=1.0),
+            dispatcher=DispatcherSettings(poll_s=0.2, send_again_s=1.0),
             worker=WorkerSettings(lease_s=15.0, heartbeat_s=0.5),
         )
         house = House(settings, records, valkey, folder)

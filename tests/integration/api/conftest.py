@@ -8,6 +8,7 @@ import pytest
 from fontanelle.records.database import Records
 from tests.integration.api import house as houses
 from tests.integration.api.house import House
+from tests.servers import PostgresServer
 
 
 @pytest.fixture
@@ -21,3 +22,16 @@ def records(database_url: str) -> Iterator[Records]:
 def house(records: Records, tmp_path: Path) -> House:
     """Give a house that asks for keys."""
     return houses.make(records, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def still_house(
+    postgres_server: PostgresServer,
+    migrated_template: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[House]:
+    """Give a house that the tests of a module share: they change nothing in it."""
+    url = postgres_server.database(migrated_template)
+    with Records.open(url, connections=10) as opened:
+        yield houses.make(opened, tmp_path_factory.mktemp("still"))
+    postgres_server.drop(url)

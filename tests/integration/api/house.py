@@ -29,6 +29,7 @@ from fontanelle.reports.overlay import render_overlay
 from fontanelle.reports.result import Fitness, Result, State
 from fontanelle.reports.segmentation import render_segmentation
 from fontanelle.reports.structured_report import render_structured_report
+from fontanelle.reports.withholding import redacted
 from fontanelle.settings import ApiSettings, Settings
 from service.api.app import create_app
 from tests.integration.records import builders as rows
@@ -107,7 +108,7 @@ class House:
         ending = Ending(
             AnalysisState(found.state),
             found.fitness,
-            found.reasons,
+            redacted(found).reasons,
             files["report.json"][2].decode(),
             tuple(objects),
         )
@@ -205,4 +206,4 @@ def report_of(result: Result) -> dict[str, Any]:
     return found
 
 
-__all__ = ["House", "make", "withheld"]
+__all__ = ["House", "limited", "make", "outside", "overlay", "rejected", "withheld"]

@@ -31,9 +31,9 @@ def routes(house: House) -> Iterator[tuple[str, str]]:
             yield method, (route.path or "").format(**VALUES)
 
 
-def test_every_route_that_is_not_opened_asks_for_a_key(house: House) -> None:
-    client = house.client()
-    closed = [(method, path) for method, path in routes(house) if path not in OPEN]
+def test_every_route_that_is_not_opened_asks_for_a_key(still_house: House) -> None:
+    client = still_house.client()
+    closed = [(method, path) for method, path in routes(still_house) if path not in OPEN]
 
     assert len(closed) >= 25
     for method, path in closed:
@@ -45,10 +45,10 @@ def test_every_route_that_is_not_opened_asks_for_a_key(house: House) -> None:
             assert (answer.status_code, answer.headers["location"][:6]) == (303, "/login"), path
 
 
-def test_nothing_is_open_that_is_not_meant_to_be(house: House) -> None:
-    assert {path for _, path in routes(house)} >= OPEN
+def test_nothing_is_open_that_is_not_meant_to_be(still_house: House) -> None:
+    assert {path for _, path in routes(still_house)} >= OPEN
     for path in ("/docs", "/redoc", "/openapi.json", "/api/v1/openapi.json"):
-        assert house.client().get(path).status_code in {303, 401, 404}
+        assert still_house.client().get(path).status_code in {303, 401, 404}
 
 
 def test_whoever_only_reads_changes_nothing(house: House) -> None:
@@ -94,11 +94,11 @@ def test_a_system_reviews_nothing_and_releases_nothing(house: House, role: Role)
     assert client.get("/api/v1/deliveries").json()["items"][0]["state"] == "held"
 
 
-def test_a_key_is_taken_from_either_header(house: House) -> None:
-    secret = house.key(Role.READ)
+def test_a_key_is_taken_from_either_header(still_house: House) -> None:
+    secret = still_house.key(Role.READ)
 
     for headers in ({"Authorization": f"Bearer {secret}"}, {"X-API-Key": secret}):
-        assert house.client().get("/api/v1/analyses", headers=headers).status_code == 200
+        assert still_house.client().get("/api/v1/analyses", headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -114,9 +114,9 @@ def test_a_key_is_taken_from_either_header(house: House) -> None:
     ],
 )
 def test_a_key_or_session_that_nobody_gave_is_refused(
-    house: House, headers: dict[str, str]
+    still_house: House, headers: dict[str, str]
 ) -> None:
-    answer = house.client().get("/api/v1/analyses", headers=headers)
+    answer = still_house.client().get("/api/v1/analyses", headers=headers)
 
     assert (answer.status_code, answer.json()["code"]) == (401, "http.key_missing")
 

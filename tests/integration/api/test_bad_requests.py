@@ -50,9 +50,9 @@ JSON = {"Content-Type": "application/json"}
     ],
 )
 def test_what_is_not_there_or_makes_no_sense_has_its_code(
-    house: House, method: str, path: str, status: int, code: str
+    still_house: House, method: str, path: str, status: int, code: str
 ) -> None:
-    answer = house.as_(Role.REVIEW).request(method, path)
+    answer = still_house.as_(Role.REVIEW).request(method, path)
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.headers["content-type"] == "application/problem+json"
@@ -82,32 +82,34 @@ def test_what_is_not_there_or_makes_no_sense_has_its_code(
     ],
 )
 def test_a_body_that_does_not_fit_is_refused_without_being_repeated(
-    house: House, content: bytes, caplog: pytest.LogCaptureFixture
+    still_house: House, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    answer = house.as_(Role.READ).post("/api/v1/analyses/search", content=content, headers=JSON)
+    answer = still_house.as_(Role.READ).post(
+        "/api/v1/analyses/search", content=content, headers=JSON
+    )
 
     assert (answer.status_code, answer.json()["code"]) == (422, "http.request")
     assert CANARY not in answer.text and CANARY not in caplog.text
 
 
-def test_a_body_that_is_nested_without_end_is_refused(house: House) -> None:
-    answer = house.as_(Role.READ).post(
+def test_a_body_that_is_nested_without_end_is_refused(still_house: House) -> None:
+    answer = still_house.as_(Role.READ).post(
         "/api/v1/analyses/search", content=b"[" * 100_000, headers=JSON
     )
 
     assert (answer.status_code, answer.json()["code"]) == (400, "http.request")
 
 
-def test_a_body_of_another_kind_is_refused(house: House) -> None:
-    answer = house.as_(Role.READ).post(
+def test_a_body_of_another_kind_is_refused(still_house: House) -> None:
+    answer = still_house.as_(Role.READ).post(
         "/api/v1/analyses/search", content=b'{"patient_id": "7"}', headers={"Content-Type": "x/y"}
     )
 
     assert (answer.status_code, answer.json()["code"]) == (422, "http.request")
 
 
-def test_a_body_that_is_too_large_is_refused_before_it_is_read(house: House) -> None:
-    client = house.as_(Role.READ)
+def test_a_body_that_is_too_large_is_refused_before_it_is_read(still_house: House) -> None:
+    client = still_house.as_(Role.READ)
 
     def pieces() -> Iterator[bytes]:
         yield from [b"x" * 65536] * 8
@@ -120,8 +122,10 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read(house: House) -> 
 
 
 @pytest.mark.parametrize("path", ["/analyses/999", "/analyses/x", "/nothing", "/analyses?state=x"])
-def test_a_person_is_shown_a_page_with_the_sentence_and_the_code(house: House, path: str) -> None:
-    answer = house.as_(Role.READ).get(path)
+def test_a_person_is_shown_a_page_with_the_sentence_and_the_code(
+    still_house: House, path: str
+) -> None:
+    answer = still_house.as_(Role.READ).get(path)
 
     assert answer.status_code in {404, 422}
     assert answer.headers["content-type"].startswith("text/html")
@@ -132,22 +136,22 @@ def test_a_person_is_shown_a_page_with_the_sentence_and_the_code(house: House, p
 @pytest.mark.parametrize(
     "path", ["/api/v1/analyses", "/analyses", "/healthz", "/api/v1/nothing", "/login", "/nothing"]
 )
-def test_every_answer_carries_the_headers_that_close_doors(house: House, path: str) -> None:
-    for client in (house.client(), house.as_(Role.READ)):
+def test_every_answer_carries_the_headers_that_close_doors(still_house: House, path: str) -> None:
+    for client in (still_house.client(), still_house.as_(Role.READ)):
         headers = client.get(path).headers
         for name, value in HEADERS.items():
             assert headers[name] == value
         assert "script-src" not in headers["content-security-policy"]
 
 
-def test_only_the_style_sheet_may_be_kept_by_a_browser(house: House) -> None:
-    answer = house.client().get("/static/style.css")
+def test_only_the_style_sheet_may_be_kept_by_a_browser(still_house: House) -> None:
+    answer = still_house.client().get("/static/style.css")
 
     assert answer.status_code == 200
     assert "no-store" not in answer.headers.get("cache-control", "")
     assert answer.headers["x-content-type-options"] == "nosniff"
     for path in ("/static/../pages.py", "/static/%2e%2e/pages.py", "/static/none.css"):
-        assert house.client().get(path).status_code == 404
+        assert still_house.client().get(path).status_code == 404
 
 
 def test_an_error_of_ours_is_answered_without_its_values_and_logged_with_its_place(

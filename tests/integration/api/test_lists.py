@@ -9,6 +9,7 @@ from fontanelle.records.keys import Role
 from tests.integration.api import house as houses
 from tests.integration.api.house import House
 from tests.integration.records import builders as rows
+from tests.unit.reports.builders import MEASURED
 
 
 def walk(client: TestClient, path: str, **query: object) -> list[dict[str, object]]:
@@ -109,6 +110,16 @@ def test_conflicts_stand_beside_their_series(house: House) -> None:
     assert [(each["code"], each["instances"]) for each in found["conflicts"]] == [
         ("intake.conflict", 2)
     ]
+
+
+def test_a_withheld_result_shows_no_number_in_any_list(house: House) -> None:
+    house.result(houses.withheld())
+    client = house.as_(Role.READ)
+
+    for path in ("/api/v1/analyses", "/api/v1/analyses/1", "/analyses", "/analyses/1"):
+        text = client.get(path).text
+        assert "quality.brain_cut" in text
+        assert not [number for number in MEASURED if number in text]
 
 
 def test_a_search_finds_a_patient_by_identifier_and_issuer_and_a_study_by_its_own(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import ingest
+from benchmarks import ingest, sender
 
 
 def test_small_series_are_sent_to_each_receiver_and_a_table_is_printed(
@@ -28,7 +28,7 @@ def test_orthanc_is_one_of_the_receivers() -> None:
 def test_a_receiver_that_refuses_ends_the_benchmark(
     monkeypatch: pytest.MonkeyPatch, tmp_path: object
 ) -> None:
-    monkeypatch.setattr(ingest, "CT", "1.2.840.10008.5.1.4.1.1.4")
+    monkeypatch.setattr(sender, "CT", "1.2.840.10008.5.1.4.1.1.4")
     options = ["--instances", "1", "--kilobytes", "20", "--rounds", "1", "--associations", "1"]
     monkeypatch.setattr("sys.argv", ["ingest", *options, "--folder", str(tmp_path)])
     ours = next(each for each in ingest.receivers() if each.name == ingest.OURS)

@@ -3,7 +3,7 @@
 import socket
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -37,12 +37,21 @@ class Place:
         return self.listener.port
 
     def files(self) -> list[Path]:
-        """Return all files of the spool but its lock."""
-        files = (path for path in sorted(self.folder.rglob("*")) if path.is_file())
-        return [path for path in files if path.name != "lock"]
+        """Return all files of the spool that hold something, each under one name, its last."""
+        return files_in(self.folder)
 
     def codes(self) -> list[str]:
         return [str(refusal.code) for refusal in self.refused]
+
+
+def files_in(folder: Path) -> list[Path]:
+    """Return all files that hold something, each under one name, its last."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        with suppress(FileNotFoundError):
+            if path.is_file() and (status := path.stat()).st_size:
+                found[status.st_ino] = path
+    return sorted(found.values())
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from service.listener.commands import Malformed
 from service.listener.dimse import answer
 from service.listener.intake import Intake, Kept, Peer
 from service.listener.reception import Context, Line, Reception
-from tests.integration.listener.peer import p_data, store_command
+from tests.integration.listener.peer import files_in, p_data, store_command
 from tests.unit.listener.builders import CT, EXPLICIT, encoded, instance
 
 FIXTURES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
@@ -54,10 +54,6 @@ class Bench:
 def spool(tmp_path: Path) -> Iterator[Spool]:
     with Spool(tmp_path).writing() as opened:
         yield opened
-
-
-def files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file() and path.name != "lock"]
 
 
 @FIXTURES
@@ -102,5 +98,5 @@ def test_whatever_comes_is_answered_or_a_breach_and_leaves_nothing_half_written(
     bench.reception.close()
 
     assert not bench.reception.is_amid_message
-    assert len(files(tmp_path)) == len(list(spool.keys())) <= 1
+    assert len(files_in(tmp_path)) == len(list(spool.keys())) <= 1
     assert set(bench.statuses()) <= {0, 0xA900, 0xC000}

@@ -7,8 +7,9 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from hypothesis import strategies as st
 
 from fontanelle.errors import Code, Unavailable
 from fontanelle.records.files import LocalStore, Spool, StoredFile, spool_key
+from fontanelle.records.landing import Landing
+from tests.waiting import until
 
 CONTENT = b"content"
 # Worked out with sha256sum.
@@ -41,7 +44,13 @@ def kept(spool: Spool, uid: str, content: bytes) -> bool:
 
 
 def files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "lock")
+    """Return the files that hold something, each under one name."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        with suppress(FileNotFoundError):
+            if path.is_file() and (status := path.stat()).st_size:
+                found[status.st_ino] = path
+    return sorted(found.values())
 
 
 def test_what_was_put_is_found_by_its_digest(store: LocalStore) -> None:
@@ -95,8 +104,8 @@ def test_what_a_writer_left_that_died_is_swept_and_what_is_being_written_is_not(
 ) -> None:
     store.put(CONTENT)
     old, new = (tmp_path / "results" / "incoming" / name for name in ("old", "new"))
-    old.touch()
-    new.touch()
+    old.write_bytes(b"half")
+    new.write_bytes(b"half")
     os.utime(old, (1000, 1000))
 
     assert store.sweep(before_s=2000) == 1
@@ -207,6 +216,134 @@ def test_a_spool_opens_again_after_its_writer_was_killed_and_sweeps_what_it_left
     with Spool(tmp_path).writing() as spool:
         assert files(tmp_path) == []
         assert kept(spool, "1", CONTENT)
+
+
+WRITER = """
+import os, sys
+from pathlib import Path
+from fontanelle.records.files import Spool, spool_key
+from tests.waiting import until
+
+with Spool(Path(sys.argv[1])).writing() as spool:
+    # Only what comes from the supply has a name that was flushed beforehand.
+    until(lambda: spool._landing._supply)
+    for uid, content in zip(sys.argv[2::2], sys.argv[3::2]):
+        with spool.begin() as temporary:
+            temporary.write(bytes(128) + content.encode())
+            spool.keep(temporary, spool_key(uid))
+    os.kill(os.getpid(), 9)
+"""
+
+
+def kill_after_keeping(folder: Path, *uids_and_contents: str) -> None:
+    """Keep instances and die; a power cut would take the names that were not flushed yet."""
+    call = [sys.executable, "-c", WRITER, str(folder), *uids_and_contents]
+    assert subprocess.run(call, check=False).returncode == -9
+
+
+def cut_power(folder: Path) -> list[Path]:
+    """Take away all names that may be lost, and return the files that hold their bytes."""
+    for path in folder.glob("instances/*/*"):
+        path.unlink()
+    return [path for path in (folder / "incoming").iterdir() if path.stat().st_size]
+
+
+def contents(spool: Spool) -> list[bytes]:
+    keys = [*spool.keys(), *spool.conflicts()]
+    return sorted(spool.path(key).read_bytes()[128:] for key in keys)
+
+
+def test_what_was_kept_and_lost_its_name_to_a_power_cut_is_there_after_the_next_start(
+    tmp_path: Path,
+) -> None:
+    kill_after_keeping(tmp_path, "1", "one", "2", "two")
+    assert len(cut_power(tmp_path)) == 2
+
+    with Spool(tmp_path).writing() as spool:
+        assert set(spool.keys()) == {spool_key("1"), spool_key("2")}
+        assert contents(spool) == [b"one", b"two"]
+        assert len(files(tmp_path)) == 2
+    with Spool(tmp_path).writing() as spool:
+        assert contents(spool) == [b"one", b"two"]
+
+
+def test_what_was_kept_and_has_its_name_is_left_in_peace(tmp_path: Path) -> None:
+    kill_after_keeping(tmp_path, "1", "one")
+
+    with Spool(tmp_path).writing() as spool:
+        assert contents(spool) == [b"one"]
+        assert spool.path(spool_key("1")).stat().st_nlink == 1
+
+
+@pytest.mark.parametrize(("other", "conflicts"), [("two", 1), ("one", 0)])
+def test_of_two_of_one_uid_that_lost_their_names_no_content_is_dropped(
+    tmp_path: Path, other: str, conflicts: int
+) -> None:
+    kill_after_keeping(tmp_path / "a", "1", "one")
+    kill_after_keeping(tmp_path / "b", "1", other)
+    [one], [two] = cut_power(tmp_path / "a"), cut_power(tmp_path / "b")
+    two.rename(one.with_name("two"))
+
+    with Spool(tmp_path / "a").writing() as spool:
+        assert contents(spool) == [b"one", b"two"][: 1 + conflicts]
+        assert len(list(spool.conflicts())) == conflicts
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:-1],
+        lambda content: content + b"x",
+        lambda content: content[:-1] + b"x",
+        lambda content: bytes(128) + content[128:],
+        lambda content: content[:60],
+        lambda content: content[:16] + b"../" + content[19:],
+        lambda _: b"",
+    ],
+)
+def test_what_was_written_but_not_flushed_is_swept(
+    tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    kill_after_keeping(tmp_path, "1", "one")
+    [torn] = cut_power(tmp_path)
+    torn.write_bytes(damage(torn.read_bytes()))
+
+    with Spool(tmp_path).writing() as spool:
+        assert contents(spool) == []
+        assert files(tmp_path) == []
+
+
+def test_names_are_flushed_and_the_temporary_ones_go_when_it_is_quiet(tmp_path: Path) -> None:
+    with Spool(tmp_path).writing() as spool:
+        path = spool.path(spool_key("1"))
+        while True:
+            # Until one came from the supply.
+            kept(spool, "1", bytes(128) + b"content")
+            if path.stat().st_nlink == 2:
+                break
+            path.unlink()
+        until(lambda: path.stat().st_nlink == 1)
+        assert path.read_bytes()[128:] == b"content"
+
+
+def test_a_closed_spool_leaves_no_temporary_name(tmp_path: Path) -> None:
+    with Spool(tmp_path).writing() as spool:
+        for number in range(100):
+            kept(spool, str(number), bytes(128) + b"content")
+
+    assert list((tmp_path / "incoming").iterdir()) == []
+    assert len(files(tmp_path)) == 100
+
+
+def test_without_a_supply_the_name_is_flushed_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Landing, "_fill", lambda _: None)
+    with Spool(tmp_path).writing() as spool:
+        kept(spool, "1", bytes(128) + b"content")
+
+        assert spool.path(spool_key("1")).read_bytes() == bytes(128) + b"content"
+        assert list((tmp_path / "incoming").iterdir()) == []
 
 
 def test_others_may_read_while_one_writes(spool: Spool, tmp_path: Path) -> None:

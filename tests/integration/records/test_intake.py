@@ -7,7 +7,7 @@ import pytest
 
 from fontanelle.errors import Code
 from fontanelle.lifecycle import SeriesState
-from fontanelle.records import intake, series
+from fontanelle.records import deliveries, intake, series
 from fontanelle.records.database import Records
 from fontanelle.records.intake import Refusal
 from fontanelle.records.series import SeriesSeen
@@ -226,6 +226,22 @@ def test_the_same_conflict_twice_is_one(records: Records) -> None:
     keep_beside(records, *[conflict(1, Code.INSTANCE_CONFLICT)] * 2)
 
     assert seen(records).conflicts == ((Code.INSTANCE_CONFLICT, 1),)
+
+
+def test_the_same_correction_again_does_not_take_back_what_a_person_has_let_go(
+    records: Records,
+) -> None:
+    analysis_id = succeeded(records, plans=[AT_ONCE])
+    keep_beside(records, conflict(1, Code.PATIENT_CORRECTION))
+    with records.begin() as session:
+        deliveries.resend(session, 1, by="Dr. Cue")
+
+    keep_beside(records, conflict(1, Code.PATIENT_CORRECTION))
+
+    assert states(records, analysis_id) == [("due", None), ("held", Code.PATIENT_CORRECTION)]
+
+    keep_beside(records, conflict(2, Code.PATIENT_CORRECTION))
+    assert states(records, analysis_id) == [("held", Code.PATIENT_CORRECTION)] * 2
 
 
 def test_a_conflict_that_is_recorded_before_its_instance_counts_all_the_same(

@@ -110,7 +110,7 @@ class Walk(RuleBasedStateMachine):
     @rule(
         number=st.sampled_from(sorted(STUDY_OF)),
         is_slow=st.booleans(),
-        patient=st.sampled_from("d" * 19 + "x"),
+        patient=st.sampled_from("d" * 14 + "x"),
     )
     def an_instance_comes(self, number: int, is_slow: bool, patient: str) -> None:  # noqa: FBT001
         instance = len(self.instances) + 1
@@ -126,7 +126,7 @@ class Walk(RuleBasedStateMachine):
         assert new == 1
 
     @rule(
-        choice=PICK, code=st.sampled_from([*[Code.INSTANCE_CONFLICT] * 9, Code.PATIENT_CORRECTION])
+        choice=PICK, code=st.sampled_from([*[Code.INSTANCE_CONFLICT] * 3, Code.PATIENT_CORRECTION])
     )
     def an_instance_comes_again(self, choice: int, code: Code) -> None:
         """Once with the same bytes, once with others."""
