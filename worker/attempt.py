@@ -18,6 +18,7 @@ from fontanelle.records.deliveries import Plan
 from fontanelle.records.files import FileStore, Spool
 from fontanelle.records.leases import Ending, Lease, NewObject, Work
 from fontanelle.records.processes import process_name
+from fontanelle.reports.withholding import redacted
 from fontanelle.settings import WorkerSettings
 from worker.heartbeat import Heartbeat
 from worker.pipeline import Outcome, Tools, analyse_series
@@ -100,7 +101,8 @@ class Workshop:
 
     def _stored(self, outcome: Outcome) -> Ending:
         """Put the files into the store; until the ending is written nobody knows of them."""
-        result = outcome.result
+        # Lists show the first reason: of a withheld result no number may stand in it.
+        result = redacted(outcome.result)
         return Ending(
             state=AnalysisState(result.state),
             fitness=result.fitness,

@@ -23,8 +23,8 @@ from fontanelle.reports.notice import NOTICE
 from fontanelle.settings import Settings
 from service.api import problems
 from service.api.auth import SAFE, Service, needs
+from service.api.bodies import Body
 from service.api.guard import Guard
-from service.api.models import Body
 from service.api.problems import Problem
 from service.api.routes import analyses, deliveries, health, objects, references, series
 from service.web import login, pages

@@ -8,7 +8,8 @@ from pydantic import ConfigDict, Field, FiniteFloat
 from fontanelle.errors import Code, Refused
 from fontanelle.reports.notice import NOTICE
 from fontanelle.reports.rounding import ML_DECIMALS, PERCENT_DECIMALS, Z_DECIMALS
-from service.api.models import Answer, Body, Name, ReasonOut
+from service.api.bodies import Body
+from service.api.models import Answer, Name, ReasonOut
 from service.api.report_models import AsymmetryOut, ComparedOut, PooledOut, ReferenceUsedOut
 
 if TYPE_CHECKING:

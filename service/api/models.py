@@ -2,9 +2,9 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from fontanelle.errors import Reason
 from fontanelle.lifecycle import AnalysisState, DeliveryState, SeriesState, Verdict
@@ -19,9 +19,6 @@ Id = Annotated[int, Field(ge=1, le=(1 << 63) - 1)]
 """A number of ours."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
 """A package or a reference."""
-ShortText = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
-"""A DICOM identifier (VR LO or SH)."""
-Comment = Annotated[str, Field(max_length=4000, pattern=r"^[^\x00]*$")]
 
 
 class Fitness(StrEnum):
@@ -36,12 +33,6 @@ class Answer(BaseModel):
     """Something that we say."""
 
     model_config = ConfigDict(frozen=True)
-
-
-class Body(BaseModel):
-    """Something that we are told; an unknown name is a mistake."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ReasonOut(Answer):
@@ -218,79 +209,6 @@ class ReviewOut(Answer):
         return cls(
             verdict=review.verdict, person=review.person, comment=review.comment, at=review.at
         )
-
-
-class ReviewIn(Body):
-    """A reader's word."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"verdict": "accepted", "comment": ""},
-                {"verdict": "rejected", "comment": "The cerebellum is cut."},
-            ]
-        }
-    )
-
-    verdict: Literal["accepted", "rejected"]
-    comment: Comment = ""
-
-
-class AnalysisIn(Body):
-    """What to analyse, by exactly one identifier."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"series_instance_uid": "1.2.826.0.1.3680043.8.498.6"},
-                {"accession_number": "A4711", "gestational_age_weeks": 39},
-            ]
-        }
-    )
-
-    series_instance_uid: Uid | None = None
-    study_instance_uid: Uid | None = None
-    accession_number: ShortText | None = None
-    package: Name | None = Field(None, description="Must be the one that is served.")
-    reference: Name | None = Field(None, description="Must be the one that is served.")
-    gestational_age_weeks: Annotated[int, Field(ge=20, le=45)] | None = None
-
-    @model_validator(mode="after")
-    def _one_identifier(self) -> Self:
-        given = (self.series_instance_uid, self.study_instance_uid, self.accession_number)
-        if sum(each is not None for each in given) != 1:
-            raise ValueError(
-                "exactly one of series_instance_uid, study_instance_uid, accession_number"
-            )
-        return self
-
-
-class SearchIn(Body):
-    """A patient, or a study by one of its identifiers. In a body: none belongs into a URL."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"patient_id": "P-0815", "issuer": "KLINIKUM"},
-                {"accession_number": "A4711"},
-                {"study_instance_uid": "1.2.826.0.1.3680043.8.498.5"},
-            ]
-        }
-    )
-
-    patient_id: ShortText | None = None
-    issuer: ShortText | None = None
-    accession_number: ShortText | None = None
-    study_instance_uid: Uid | None = None
-
-    @model_validator(mode="after")
-    def _one_identifier(self) -> Self:
-        given = (self.patient_id, self.accession_number, self.study_instance_uid)
-        if sum(each is not None for each in given) != 1:
-            raise ValueError("exactly one of patient_id, accession_number, study_instance_uid")
-        if self.issuer is not None and self.patient_id is None:
-            raise ValueError("issuer belongs to patient_id")
-        return self
 
 
 class AnalysesPage(Answer):

@@ -19,12 +19,11 @@ from fontanelle.records.keys import Role
 from service.api import lists
 from service.api.analysis_object import assembled
 from service.api.auth import Caller, CallerDep, ReviewerDep, ServiceDep, service_of, session_of
+from service.api.bodies import Comment, SearchIn
 from service.api.models import (
     AnalysisSummary,
-    Comment,
     DeliveryOut,
     Id,
-    SearchIn,
     SeriesOut,
     analysis_href,
 )

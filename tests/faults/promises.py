@@ -9,8 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from pynetdicom.dsutils import split_dataset
-
+from tests.faults.senders import read
 from tests.orthanc import Orthanc
 from tests.system.heads import Sent
 from tests.system.service import Address, Json, Up
@@ -25,7 +24,7 @@ def require_kept(up: Up, sent: Sent, taken: Iterable[str]) -> None:
     """Require that each UID's bytes are on the spool as they were sent."""
     files = dict(zip(sent.sop_instance_uids, sent.files, strict=True))
     for uid in taken:
-        assert _on_spool(up, uid).read_bytes().endswith(_dataset_bytes(files[uid])), uid
+        assert _on_spool(up, uid).read_bytes().endswith(read(files[uid])[1]), uid
 
 
 def require_one_result(up: Up, sent: Sent, state: str = "succeeded") -> Json:
@@ -88,10 +87,6 @@ def _is_unfinished(path: Path) -> bool:
 def _on_spool(up: Up, uid: str) -> Path:
     name = hashlib.sha256(uid.encode()).hexdigest()
     return up.data / "spool" / "instances" / name[:2] / f"{name}.dcm"
-
-
-def _dataset_bytes(path: Path) -> bytes:
-    return path.read_bytes()[split_dataset(path)[1] :]
 
 
 def _dataset_at(part10: bytes) -> int:

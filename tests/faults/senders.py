@@ -1,27 +1,21 @@
-"""A sender that is not ours: pynetdicom's. It keeps what it was answered, instance by instance."""
+"""A sender of plain sockets, which is not ours. It keeps what each instance was answered."""
 
 import socket
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 
 from pydicom import dcmread
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
-from pynetdicom import AE, _config
-from pynetdicom.association import Association
-from pynetdicom.dimse_messages import C_STORE_RQ
-from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.dsutils import encode
+from pynetdicom.dsutils import split_dataset
 
+from tests.integration.listener.peer import Peer, p_data, store_command
 from tests.system.service import SCANNER, Address
-from tests.waiting import until
+from tests.waiting import LIMIT_S, until
 
-LIMIT_S = 60.0
-SMALL_PDU_BYTES = 16384
-_config.LOG_HANDLER_LEVEL = "none"
+ACCEPTED = 2
+"""The kind of an A-ASSOCIATE-AC PDU."""
 
 
 @dataclass
@@ -41,14 +35,46 @@ class Answers:
         return {status for _, status in self.statuses}
 
 
-def associated(
-    address: Address, *, calling: str = SCANNER, called: str | None = None
-) -> Association:
-    """Ask for an association; it may have been refused."""
-    entity = AE(calling)
-    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = LIMIT_S
-    entity.add_requested_context(CTImageStorage, [ExplicitVRLittleEndian])
-    return entity.associate(address.host, address.port, ae_title=called or address.ae_title)
+def send(
+    address: Address, files: Iterable[Path], answers: Answers | None = None, calling: str = SCANNER
+) -> Answers:
+    """Send CT instances over one association, until it ends; return what was answered."""
+    answers = Answers() if answers is None else answers
+    with Peer(address.port) as peer:
+        if peer.associate(calling=calling, called=address.ae_title)[0] != ACCEPTED:
+            return answers
+        for path in files:
+            uid, data_set = read(path)
+            status = _status(peer, uid, data_set)
+            answers.statuses.append((uid, status))
+            if status is None:
+                return answers
+        peer.release()
+    return answers
+
+
+@contextmanager
+def sending(address: Address, files: Iterable[Path]) -> Iterator[Answers]:
+    """Send in a thread of its own meanwhile; at the end it has heard all that it will."""
+    answers = Answers()
+    thread = threading.Thread(target=send, args=(address, files, answers))
+    thread.start()
+    try:
+        yield answers
+    finally:
+        thread.join(LIMIT_S)
+        assert not thread.is_alive()
+
+
+@contextmanager
+def half_sent(address: Address, path: Path) -> Iterator[Peer]:
+    """Send the first half of an instance, and keep the association."""
+    uid, data_set = read(path)
+    with Peer(address.port) as peer:
+        assert peer.associate(calling=SCANNER, called=address.ae_title)[0] == ACCEPTED
+        peer.send(store_command(uid))
+        peer.send(p_data(data_set[: len(data_set) // 2], 0))
+        yield peer
 
 
 def until_listening(address: Address) -> None:
@@ -63,56 +89,14 @@ def until_listening(address: Address) -> None:
     until(is_taken)
 
 
-def send(
-    address: Address, files: Iterable[Path], answers: Answers | None = None, **names: str
-) -> Answers:
-    """Send files over one association, until it ends; return what was answered."""
-    answers = answers or Answers()
-    association = associated(address, **names)
-    if not association.is_established:
-        return answers
-    for path in files:
-        instance = dcmread(path)
-        try:
-            said = association.send_c_store(instance)
-        except RuntimeError:  # pynetdicom's word for an association that has ended
-            break
-        answers.statuses.append((str(instance.SOPInstanceUID), said.get("Status")))
-        if "Status" not in said:
-            break
-    if association.is_established:
-        association.release()
-    return answers
+def read(path: Path) -> tuple[str, bytes]:
+    """Return the UID of a file's instance and the bytes of its data set."""
+    uid = dcmread(path, stop_before_pixels=True, specific_tags=["SOPInstanceUID"]).SOPInstanceUID
+    return str(uid), path.read_bytes()[split_dataset(path)[1] :]
 
 
-@contextmanager
-def sending(address: Address, files: Iterable[Path]) -> Iterator[Answers]:
-    """Send in a thread of its own meanwhile; at the end it has heard all that it will."""
-    answers = Answers()
-    thread = threading.Thread(target=send, args=(address, files, answers))
-    thread.start()
-    try:
-        yield answers
-    finally:
-        thread.join(2 * LIMIT_S)
-        assert not thread.is_alive()
-
-
-def send_all_but_the_end(association: Association, path: Path) -> None:
-    """Send an instance without its last fragment."""
-    instance = dcmread(path)
-    encoded = encode(instance, is_implicit_vr=False, is_little_endian=True)
-    assert encoded is not None
-    request = C_STORE()
-    request.MessageID = 1
-    request.Priority = 2
-    request.AffectedSOPClassUID = instance.SOPClassUID
-    request.AffectedSOPInstanceUID = instance.SOPInstanceUID
-    request.DataSet = BytesIO(encoded)
-    message = C_STORE_RQ()
-    message.primitive_to_message(request)
-    context = association.accepted_contexts[0].context_id
-    assert context is not None
-    fragments = list(message.encode_msg(context, SMALL_PDU_BYTES))
-    for fragment in fragments[:-1]:
-        association.dul.send_pdu(fragment)
+def _status(peer: Peer, uid: str, data_set: bytes) -> int | None:
+    with suppress(ConnectionError):
+        said = peer.store(data_set, uid)
+        return said if isinstance(said, int) else None
+    return None

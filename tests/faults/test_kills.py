@@ -14,7 +14,7 @@ from tests.faults.promises import (
     require_kept,
     require_one_result,
 )
-from tests.faults.senders import associated, send, send_all_but_the_end, sending, until_listening
+from tests.faults.senders import half_sent, send, sending, until_listening
 from tests.orthanc import Orthanc
 from tests.system.heads import Sent
 from tests.system.service import ROLES, Up, at_work, destination, running
@@ -50,18 +50,17 @@ def test_of_the_worker_in_mid_analysis(up: Up, head: Sent, pacs: Orthanc) -> Non
 
 
 def test_of_the_listener_in_mid_receive(up: Up, head: Sent, pacs: Orthanc) -> None:
-    half = associated(up.address)
-    send_all_but_the_end(half, head.files[-1])
-    until(lambda: not nothing_unfinished(up))
-    with sending(up.address, head.files) as first:
-        until(lambda: len(first.taken) >= SOME)
-        up.kill_child("listener")
+    with half_sent(up.address, head.files[-1]) as half:
+        until(lambda: not nothing_unfinished(up))
+        with sending(up.address, head.files) as first:
+            until(lambda: len(first.taken) >= SOME)
+            up.kill_child("listener")
+        assert half.is_closed()
 
     # The sender knows: what has no answer is not taken, and nothing else was said.
     assert SOME <= len(first.taken) < len(head.files)
     assert first.given <= {0x0000, None}
     require_kept(up, head, first.taken)
-    until(lambda: half.is_aborted)
     until_listening(up.address)
     assert send(up.address, head.files).given == {0x0000}
     require_delivered_once(up, require_one_result(up, head), pacs)

@@ -7,11 +7,14 @@ import pytest
 from pydicom import Dataset
 
 from tests.faults.promises import require_kept, require_one_result
-from tests.faults.senders import associated, send
+from tests.faults.senders import send
+from tests.integration.listener.peer import Peer
 from tests.system.heads import Sent, restamped
 from tests.system.service import IN_A_HURRY, SCANNER, Up, running
 from tests.waiting import until
 
+REJECTED = 3
+"""The kind of an A-ASSOCIATE-RJ PDU."""
 ELSEWHERE = "ELSEWHERE"
 NOT_HERE = "192.0.2.7"
 """TEST-NET-1: nobody calls from there."""
@@ -26,22 +29,25 @@ def up(installed: Path, reachable_folder: Path) -> Iterator[Up]:
 
 
 @pytest.mark.parametrize(
-    ("calling", "called", "code"),
+    ("calling", "called", "code", "why"),
     [
-        ("STRANGER", "FONTANELLE", "intake.calling_ae_title"),
-        (SCANNER, "SOMEBODY-ELSE", "intake.called_ae_title"),
-        (ELSEWHERE, "FONTANELLE", "intake.host"),
+        # PS3.8 table 9-21: rejected for good, by the service user, and the diagnostic.
+        ("STRANGER", "FONTANELLE", "intake.calling_ae_title", (1, 1, 3)),
+        (SCANNER, "SOMEBODY-ELSE", "intake.called_ae_title", (1, 1, 7)),
+        (ELSEWHERE, "FONTANELLE", "intake.host", (1, 1, 3)),
     ],
 )
-def test_a_stranger_is_refused_and_seen_by_a_person(
-    up: Up, calling: str, called: str, code: str
+def test_a_stranger_is_refused_and_a_person_sees_it(
+    up: Up, calling: str, called: str, code: str, why: tuple[int, int, int]
 ) -> None:
-    association = associated(up.address, calling=calling, called=called)
+    with Peer(up.address.port) as peer:
+        kind, said = peer.associate(calling=calling, called=called)
 
-    assert association.is_rejected
+    assert (kind, tuple(said[1:4])) == (REJECTED, why)
     until(lambda: code in up.get("/series").text)
     page = up.get("/series").text
     assert calling in page and called in page
+    until(lambda: code in up.run("status").stdout)
 
 
 def test_two_patients_in_one_series_are_not_measured_and_another_series_is(

@@ -12,17 +12,15 @@ from fontanelle.records.database import Transaction
 from fontanelle.records.tooling import Tooling
 from service.api.analysis_object import assembled
 from service.api.auth import CallerDep, ReviewerDep, ServiceDep
+from service.api.bodies import AnalysisIn, ReviewIn, SearchIn
 from service.api.lists import Cursor, Limit, as_json, before, cut, tagged
 from service.api.models import (
     AnalysesFound,
     AnalysesPage,
-    AnalysisIn,
     AnalysisSummary,
     Fitness,
     Id,
-    ReviewIn,
     ReviewOut,
-    SearchIn,
     Since,
     analysis_href,
 )

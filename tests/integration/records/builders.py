@@ -269,13 +269,19 @@ def is_lost(records: Records, act: Callable[[Session], object]) -> bool:
 def at_once(*acts: Callable[[], T]) -> list[T]:
     """Do things in threads that start together; return what they returned, or raise."""
     barrier = threading.Barrier(len(acts))
+    done: list[Future[T]] = [Future() for _ in acts]
 
-    def start(act: Callable[[], T]) -> T:
-        barrier.wait(PATIENCE_S)
-        return act()
+    def do(act: Callable[[], T], future: Future[T]) -> None:
+        try:
+            barrier.wait(PATIENCE_S)
+            future.set_result(act())
+        except BaseException as error:  # noqa: BLE001 (raised where it is waited for)
+            future.set_exception(error)
 
-    with ThreadPoolExecutor(len(acts)) as pool:
-        return [future.result(PATIENCE_S) for future in [pool.submit(start, act) for act in acts]]
+    # Daemons: one that hangs fails its test and holds up nothing else.
+    for act, future in zip(acts, done, strict=True):
+        threading.Thread(target=do, args=(act, future), daemon=True).start()
+    return [future.result(PATIENCE_S) for future in done]
 
 
 @contextmanager
