@@ -43,7 +43,7 @@ peers:
 	    dcmtk dicom3tools orthanc chromium fonts-dejavu-core
 
 peers-present:
-	@for program in dcmcjpeg dsrdump storescu storescp dciodvfy dcentvfy Orthanc chromium; do \
+	@for program in dcmcjpeg dsrdump echoscu storescu storescp dciodvfy dcentvfy Orthanc chromium; do \
 	    command -v $$program >/dev/null || { echo "$$program is missing: run 'make peers' as root"; exit 1; }; \
 	done
 
