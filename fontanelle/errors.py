@@ -173,6 +173,10 @@ class Code(StrEnum):
     AGE_UNKNOWN = "comparison.age_unknown", "The age is not known."
     AGE_IMPRECISE = "comparison.age_imprecise", "The age is not known exactly enough."
     AGE_CONFLICT = "comparison.age_conflict", "Birth date and stated age disagree."
+    AGE_NOT_CORRECTED = (
+        "comparison.age_not_corrected",
+        "The child was born preterm, and no corrected age is computed.",
+    )
     AGE_PLACEHOLDER = "comparison.age_placeholder", "The birth date is a placeholder."
     SEX_UNKNOWN = "comparison.sex_unknown", "The sex is neither M nor F."
     SEX_CONFLICT = "comparison.sex_conflict", "The sex given is not the header's."

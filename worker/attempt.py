@@ -160,6 +160,7 @@ def _question(work: Work, tools: Tools) -> Question:
     valid = tools.reference.validity
     return Question(
         (valid.age_days_min, valid.age_days_max),
+        gestational_age_weeks=work.gestational_age_weeks,
         series_revision=work.series_revision,
         decisions=_decisions(work),
     )

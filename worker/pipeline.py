@@ -301,6 +301,7 @@ def _digest(image: str, identity: Identity, patient: Patient, tools: Tools) -> s
         str(patient.age_days),
         str(patient.age_source),
         str(patient.sex),
+        str(patient.gestational_age_weeks),
         tools.package.sha256,
         engine.provider,
         engine.precision,

@@ -32,6 +32,8 @@ class Question:
         Ages that the reference can compare: they decide whether a stated age is exact enough.
     age_days, sex
         What the caller says of the child; None leaves the header's.
+    gestational_age_weeks
+        At birth, where the order said so.
     series_revision
         How often the series has grown since it was first complete.
     decisions
@@ -41,13 +43,19 @@ class Question:
     valid_age_days: tuple[int, int]
     age_days: int | None = None
     sex: str | None = None
+    gestational_age_weeks: int | None = None
     series_revision: int = 1
     decisions: tuple[Decision, ...] = ()
 
     def patient(self, series: Series | None) -> Patient:
         """Return who was scanned, by the header and by what the caller says."""
         stated = NOBODY if series is None else patient_of(series, self.valid_age_days)
-        return with_given(stated, age_days=self.age_days, sex=self.sex)
+        return with_given(
+            stated,
+            age_days=self.age_days,
+            sex=self.sex,
+            gestational_age_weeks=self.gestational_age_weeks,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

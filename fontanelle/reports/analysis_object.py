@@ -40,7 +40,7 @@ UNKNOWN = {
     "summary.intracranial_ml": "No volumes leave; see the reasons.",
     "summary.ventricles_ml": "No volumes leave; see the reasons.",
     "summary.head_circumference_cm": "The head circumference is not measured.",
-    "summary.corrected_age_days": "The gestational age was not given.",
+    "summary.corrected_age_days": "Corrected ages are not computed.",
     "summary.regions_below_5th_centile": "Nobody is called low before the site is calibrated.",
     "summary.share_of_children_with_as_many": "Nobody is called low before the site is calibrated.",
     "quality[].value": "The check rests on no single number, or the number is withheld.",

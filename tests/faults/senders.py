@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from tests.integration.listener.peer import Peer, p_data, store_command
 from tests.system.service import SCANNER, Address
 from tests.waiting import LIMIT_S, until
 
+PACE_S = 0.03
 ACCEPTED = 2
 """The kind of an A-ASSOCIATE-AC PDU."""
 
@@ -55,9 +57,9 @@ def send(
 
 @contextmanager
 def sending(address: Address, files: Iterable[Path]) -> Iterator[Answers]:
-    """Send in a thread of its own meanwhile; at the end it has heard all that it will."""
+    """Send meanwhile, as fast as a scanner makes images; at the end it has heard all it will."""
     answers = Answers()
-    thread = threading.Thread(target=send, args=(address, files, answers))
+    thread = threading.Thread(target=send, args=(address, _paced(files), answers))
     thread.start()
     try:
         yield answers
@@ -93,6 +95,12 @@ def read(path: Path) -> tuple[str, bytes]:
     """Return the UID of a file's instance and the bytes of its data set."""
     uid = dcmread(path, stop_before_pixels=True, specific_tags=["SOPInstanceUID"]).SOPInstanceUID
     return str(uid), path.read_bytes()[split_dataset(path)[1] :]
+
+
+def _paced(files: Iterable[Path]) -> Iterator[Path]:
+    for path in files:
+        time.sleep(PACE_S)
+        yield path
 
 
 def _status(peer: Peer, uid: str, data_set: bytes) -> int | None:
