@@ -8,6 +8,7 @@ values of exceptions, unless the error is ours: those hold numbers, never names.
 import json
 import logging
 import sys
+import threading
 import traceback
 from datetime import UTC, datetime
 from typing import Final, TypedDict, Unpack
@@ -117,3 +118,10 @@ def configure(role: str) -> None:
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     logging.captureWarnings(capture=True)
+    # What no outermost loop caught: Python itself would print the exception's text.
+    threading.excepthook = _thread_ended
+
+
+def _thread_ended(ended: threading.ExceptHookArgs) -> None:
+    if ended.exc_value is not None:
+        failure(logging.getLogger(__name__), "thread.ended", ended.exc_value)

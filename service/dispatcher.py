@@ -148,7 +148,7 @@ class Dispatcher:
                 return
             for each in decisions:
                 if each.selected:
-                    analyses.queue(session, each.series_id, each.revision, served, by=ROLE)
+                    analyses.queue_selected(session, each.series_id, each.revision, served, by=ROLE)
         for each in decisions:
             log.event(
                 _log,

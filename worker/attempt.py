@@ -145,8 +145,7 @@ class Workshop:
                     if isinstance(found, Reason):
                         attempts = self.settings.attempts
                         return leases.give_up(session, lease, found, attempts=attempts)
-                    leases.finish(session, lease, found, self.plans)
-                    return found.state
+                    return leases.finish(session, lease, found, self.plans)
             except Unavailable as error:
                 if error.reason.code is not Code.DATABASE_AWAY:
                     raise

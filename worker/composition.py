@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from fontanelle.clock import SystemClock
 from fontanelle.imaging.attributes import keep_values_out_of_logs
 from fontanelle.norms import reference
-from fontanelle.records import references, tooling
+from fontanelle.records import analyses, references, tooling
 from fontanelle.records.database import Records
 from fontanelle.records.deliveries import Plan
 from fontanelle.records.files import LocalStore, Spool
@@ -67,6 +67,7 @@ def register(records: Records, tools: Tools) -> None:
             reference.shipped_document(served.reference_id),
         )
         tooling.register(session, served)
+        analyses.retool(session, served)
 
 
 def plans_of(settings: Settings) -> tuple[Plan, ...]:

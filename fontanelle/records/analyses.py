@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, insert, select
+from sqlalchemy import ColumnElement, Select, exists, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.orm import Session, undefer
+from sqlalchemy.orm import Session, aliased, undefer
 
 from fontanelle.errors import Code, Reason, Refused, code_of
 from fontanelle.lifecycle import AnalysisState, SeriesState, Verdict
@@ -119,6 +119,65 @@ def queue(
     record(session, AnalysisRow, [made], None, AnalysisState.QUEUED, cause=Cause("asked for", by))
     announce(session, [made])
     return made
+
+
+def queue_selected(
+    session: Session, series_id: int, revision: int, tooling: Tooling, *, by: str
+) -> int | None:
+    """Queue the analysis of a series that was selected; None where nothing is to be done.
+
+    What a person cancelled stays cancelled, until a person asks again or the series grows. A
+    gestational age that somebody stated of this study holds for every later analysis of it.
+    """
+    lock_study_of(session, series_id)
+    known = select(AnalysisRow.id).where(
+        AnalysisRow.series_id == series_id,
+        AnalysisRow.series_revision == revision,
+        AnalysisRow.package_sha256 == tooling.package_sha256,
+        AnalysisRow.reference_version == tooling.reference_version,
+        AnalysisRow.state.not_in((AnalysisState.CANCELLED, AnalysisState.SUPERSEDED))
+        | (AnalysisRow.code == Code.CANCELLED_BY_PERSON),
+    )
+    if session.scalar(known.limit(1)) is not None:
+        return None
+    study_id = select(SeriesRow.study_id).where(SeriesRow.id == series_id).scalar_subquery()
+    weeks = session.scalar(
+        select(AnalysisRow.gestational_age_weeks)
+        .join(SeriesRow, SeriesRow.id == AnalysisRow.series_id)
+        .where(SeriesRow.study_id == study_id, AnalysisRow.gestational_age_weeks.is_not(None))
+        .order_by(AnalysisRow.id.desc())
+        .limit(1)
+    )
+    return queue(session, series_id, revision, tooling, by=by, gestational_age_weeks=weeks)
+
+
+def retool(session: Session, tooling: Tooling) -> list[int]:
+    """Have what still waits made with what is served now: the tools it was asked with are gone."""
+    other = (AnalysisRow.package_sha256 != tooling.package_sha256) | (
+        AnalysisRow.reference_version != tooling.reference_version
+    )
+    # One that waits beside it with the present tools does its work; two would be one too many.
+    beside = aliased(AnalysisRow)
+    twin = exists().where(
+        beside.series_id == AnalysisRow.series_id,
+        beside.series_revision == AnalysisRow.series_revision,
+        beside.state.in_(OPEN),
+        beside.id != AnalysisRow.id,
+    )
+    return list(
+        session.scalars(
+            update(AnalysisRow)
+            .where(AnalysisRow.state == AnalysisState.QUEUED, other, ~twin)
+            .values(
+                package_name=tooling.package_name,
+                package_sha256=tooling.package_sha256,
+                reference_id=tooling.reference_id,
+                reference_version=tooling.reference_version,
+            )
+            .returning(AnalysisRow.id)
+            .execution_options(synchronize_session=False)
+        )
+    )
 
 
 def queue_for(

@@ -150,8 +150,13 @@ def renew(session: Session, lease: Lease, *, lease_s: float, wall_limit_s: float
         raise _lost(lease)
 
 
-def finish(session: Session, lease: Lease, ending: Ending, plans: Sequence[Plan]) -> None:
+def finish(session: Session, lease: Lease, ending: Ending, plans: Sequence[Plan]) -> AnalysisState:
     """Write a result with its objects and deliveries, and supersede what it replaces.
+
+    Returns
+    -------
+    AnalysisState
+        How it ended: cancelled where a newer analysis had taken its place.
 
     Raises
     ------
@@ -161,7 +166,7 @@ def finish(session: Session, lease: Lease, ending: Ending, plans: Sequence[Plan]
     row, series = _locked(session, lease)
     if _has_newer(session, row, series, ENDED):
         _cancel_outdated(session, lease)
-        return
+        return AnalysisState.CANCELLED
     _supersede(session, row, series)
     reason = ending.reasons[0] if ending.reasons else None
     _end(
@@ -174,6 +179,7 @@ def finish(session: Session, lease: Lease, ending: Ending, plans: Sequence[Plan]
     dicom = _add_objects(session, lease.analysis_id, ending.objects)
     hold = _hold(session, series, row, ending)
     deliveries.plan(session, lease.analysis_id, dicom, plans, hold)
+    return ending.state
 
 
 def give_up(session: Session, lease: Lease, reason: Reason, *, attempts: int) -> AnalysisState:

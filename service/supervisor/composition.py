@@ -33,6 +33,7 @@ def probes(settings: Settings, stack: ExitStack) -> Mapping[str, Probe]:
     """Return how each role shows that it makes progress."""
     from fontanelle.records.database import Records
     from fontanelle.records.processes import beats, overdue
+    from service.delivery.destination import lease_s
     from service.supervisor.probes import Patience, RowProbes, Rows, broker_answers, table
 
     assert settings.database_url is not None  # noqa: S101
@@ -48,7 +49,7 @@ def probes(settings: Settings, stack: ExitStack) -> Mapping[str, Probe]:
 
     stalled_s = settings.supervisor.stalled_s
     patience = Patience(
-        stalled_s, settings.worker.wall_limit_s, stalled_s + 2 * settings.courier.timeout_s
+        stalled_s, settings.worker.wall_limit_s, stalled_s + lease_s(settings.courier.timeout_s)
     )
     rows = RowProbes(read, lambda: broker_answers(broker_url), patience)
     listener, api = settings.listener, settings.api

@@ -4,9 +4,6 @@ Keys are on here, as they are unless told otherwise.
 """
 
 import json
-import os
-import signal
-import subprocess
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
@@ -16,7 +13,7 @@ import pytest
 
 from tests.servers import _folder
 from tests.system.service import ROLES, SERVERS, Up, running
-from tests.waiting import is_gone, until
+from tests.waiting import is_gone
 
 LIKELY_KEYS = ("", "admin", "changeme", "demo", "fontanelle", "password", "secret", "test", "token")
 ANYWHERE = "0.0.0.0"  # noqa: S104 (said in settings that are to be warned of)

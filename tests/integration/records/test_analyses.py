@@ -448,3 +448,53 @@ def test_an_unknown_analysis_is_said_to_be_unknown(records: Records) -> None:
     with records.begin() as session:
         assert code_of_refusal(lambda: analyses.get(session, 99)) is Code.NOT_FOUND
         assert analyses.report(session, 99) is None
+
+
+def queue_selected(records: Records, revision: int = 1) -> int | None:
+    with records.begin() as session:
+        return analyses.queue_selected(session, series_id(records), revision, TOOLS, by="test")
+
+
+def test_what_was_selected_is_queued_once(records: Records) -> None:
+    selected(records)
+
+    assert queue_selected(records) == 1
+    assert queue_selected(records) is None
+
+
+def test_what_a_person_cancelled_stays_cancelled_until_it_grows_or_a_person_asks(
+    records: Records,
+) -> None:
+    analysis_id = queued(records)
+    cancel(records, analysis_id)
+
+    assert queue_selected(records) is None
+    assert queue_selected(records, revision=2) is not None
+    assert ask(records, series_instance_uid=series_uid(1)) != analysis_id
+
+
+def test_a_stated_gestational_age_holds_for_later_analyses_of_the_study(records: Records) -> None:
+    queue(records, selected(records), gestational_age_weeks=30)
+
+    later = queue_selected(records, revision=2)
+
+    assert later is not None
+    assert claim(records, later).gestational_age_weeks == 30
+
+
+def test_what_waits_when_the_tools_change_is_made_with_the_new_ones(records: Records) -> None:
+    analysis_id = queued(records)
+
+    with records.begin() as session:
+        assert analyses.retool(session, OTHER_TOOLS) == [analysis_id]
+        assert analyses.retool(session, OTHER_TOOLS) == []
+
+    assert claim(records, analysis_id).package_sha256 == OTHER_TOOLS.package_sha256
+
+
+def test_what_runs_or_has_ended_keeps_the_tools_that_it_was_made_with(records: Records) -> None:
+    running(records)
+    succeeded(records, series=2, first=10)
+
+    with records.begin() as session:
+        assert analyses.retool(session, OTHER_TOOLS) == []

@@ -54,7 +54,7 @@ from tests.integration.records.builders import (
     take,
 )
 
-EXAMPLES: Final = 50
+EXAMPLES: Final = 40
 STEPS: Final = 50
 STUDY_OF: Final = {1: 1, 2: 1, 3: 2}
 """Series and their studies."""
