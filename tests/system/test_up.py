@@ -1,4 +1,4 @@
-"""`fontanelle up` from outside: its doors are closed, its commands answer, it starts and ends clean.
+"""`fontanelle up` from outside: closed doors, commands that answer, a clean start and end.
 
 Keys are on here, as they are unless told otherwise.
 """

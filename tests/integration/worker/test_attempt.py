@@ -19,7 +19,7 @@ from psycopg import sql
 from pydicom import Dataset
 
 from fontanelle.clock import SystemClock
-from fontanelle.errors import Code
+from fontanelle.errors import Code, Reason
 from fontanelle.lifecycle import AnalysisState
 from fontanelle.records import analyses, deliveries, leases, processes
 from fontanelle.records.analyses import AnalysisSeen
@@ -37,12 +37,13 @@ from tests.integration.records.builders import at_once, change, events, run_out,
 from tests.integration.worker.conftest import phantom
 from tests.real import ge_head_tilt, philips_series
 from tests.servers import PostgresServer
+from tests.unit.reports.builders import withheld
 from tests.waiting import until
 from worker.attempt import Workshop
 from worker.composition import register
 from worker.heartbeat import EXIT_WALL_LIMIT, Heartbeat
 from worker.inference.engine import Engine
-from worker.pipeline import Tools
+from worker.pipeline import Outcome, Tools
 
 COARSE = Field(slices=60, rows_columns=(192, 192), step_mm=2.5, pixel_mm=1.15)
 ALL_FILES = {"segmentation.dcm", "report.dcm", "report.json", "labels.nii.gz", "overlay.png"}
@@ -276,6 +277,19 @@ def test_what_cannot_be_measured_is_rejected_with_the_reason_and_sends_nothing(
 
 
 # Twice, at once, too late -------------------------------------------------------------------
+
+
+def test_a_withheld_result_has_no_number_in_its_row_either(
+    house: House, head: list[Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Of what failed, the real pipeline says the numbers; lists show the row's reason.
+    found = Outcome(withheld(), {}, ())
+    monkeypatch.setattr("worker.attempt.analyse_series", lambda *_arguments: found)
+
+    ended = house.work(house.arrived(head))
+
+    assert ended.fitness == "withheld"
+    assert ended.reason == Reason(Code.QUALITY_BRAIN_CUT, Code.QUALITY_BRAIN_CUT.meaning)
 
 
 def test_the_same_message_twice_leaves_one_result(finished: House) -> None:
