@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from pydicom.uid import Comprehensive3DSRStorage, ExplicitVRLittleEndian, SegmentationStorage
+
 from tests.faults.senders import read
 from tests.orthanc import Orthanc
 from tests.system.heads import Sent
@@ -17,6 +19,8 @@ from tests.waiting import until
 
 OBJECTS = ("labels", "overlay", "report", "segmentation", "structured_report")
 DELIVERED = ("segmentation", "structured_report")
+TAKEN = [(uid, [ExplicitVRLittleEndian]) for uid in (SegmentationStorage, Comprehensive3DSRStorage)]
+"""Contexts of a destination that takes both."""
 NOT_CURRENT = {"superseded", "cancelled"}
 
 
@@ -24,7 +28,7 @@ def require_kept(up: Up, sent: Sent, taken: Iterable[str]) -> None:
     """Require that each UID's bytes are on the spool as they were sent."""
     files = dict(zip(sent.sop_instance_uids, sent.files, strict=True))
     for uid in taken:
-        assert _on_spool(up, uid).read_bytes().endswith(read(files[uid])[1]), uid
+        assert on_spool(up, uid).read_bytes().endswith(read(files[uid])[1]), uid
 
 
 def require_one_result(up: Up, sent: Sent, state: str = "succeeded") -> Json:
@@ -84,7 +88,8 @@ def _is_unfinished(path: Path) -> bool:
     return found.st_size > 0 and found.st_nlink < 2
 
 
-def _on_spool(up: Up, uid: str) -> Path:
+def on_spool(up: Up, uid: str) -> Path:
+    """Return where an instance lies, or would lie."""
     name = hashlib.sha256(uid.encode()).hexdigest()
     return up.data / "spool" / "instances" / name[:2] / f"{name}.dcm"
 

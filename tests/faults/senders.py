@@ -16,8 +16,8 @@ from tests.system.service import SCANNER, Address
 from tests.waiting import LIMIT_S, until
 
 PACE_S = 0.03
-ACCEPTED = 2
-"""The kind of an A-ASSOCIATE-AC PDU."""
+ACCEPTED, REJECTED = 2, 3
+"""Kinds of PDU: A-ASSOCIATE-AC and A-ASSOCIATE-RJ."""
 
 
 @dataclass

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 from pydicom import dcmread
-from pydicom.uid import Comprehensive3DSRStorage, ExplicitVRLittleEndian, SegmentationStorage
 
-from tests.faults.promises import as_peer, deliveries, require_one_result
+from tests.faults.promises import TAKEN, as_peer, deliveries, require_one_result
 from tests.faults.senders import send
 from tests.integration.delivery.receivers import (
     AE_TITLE,
@@ -27,7 +26,6 @@ from tests.waiting import until
 pytestmark = pytest.mark.peer("Orthanc")
 CORRECTION = 0xC110
 CODE = "intake.patient_correction"
-TAKEN = [(uid, [ExplicitVRLittleEndian]) for uid in (SegmentationStorage, Comprehensive3DSRStorage)]
 DEAD_PORT = free_port()
 REASONS = {
     "DEAD": "delivery.destination_away",

@@ -7,14 +7,12 @@ import pytest
 from pydicom import Dataset
 
 from tests.faults.promises import require_kept, require_one_result
-from tests.faults.senders import send
+from tests.faults.senders import REJECTED, send
 from tests.integration.listener.peer import Peer
 from tests.system.heads import Sent, restamped
 from tests.system.service import IN_A_HURRY, SCANNER, Up, running
 from tests.waiting import until
 
-REJECTED = 3
-"""The kind of an A-ASSOCIATE-RJ PDU."""
 ELSEWHERE = "ELSEWHERE"
 NOT_HERE = "192.0.2.7"
 """TEST-NET-1: nobody calls from there."""

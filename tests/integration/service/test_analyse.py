@@ -11,18 +11,19 @@ from fontanelle.imaging.selection import Decision
 from fontanelle.reports.analysis_object import to_json
 from fontanelle.reports.result import Fitness, Result, State
 from service import cli
-from service.commands import analyse, demo
+from service.commands import analyse
 from tests.unit.reports.builders import case
 from worker.pipeline import Outcome
+from worker.rendering import Rendered
 
 NOT_TAKEN = Decision("1.2.3", chosen=False, reasons=(Reason(Code.LOCALIZER, "One localizer."),))
 WHY = Reason(Code.QUALITY_PLACE, "The cerebellum lies 61 mm too far forward.")
 
 
 def outcome_of(result: Result, *names: str) -> Outcome:
-    files = {name: name.encode() for name in names}
+    files = {name: Rendered("file", name.encode()) for name in names}
     if files:
-        files["report.json"] = to_json(result).encode()
+        files["report.json"] = Rendered("report", to_json(result).encode())
     return Outcome(result, files, (NOT_TAKEN,))
 
 
@@ -51,8 +52,7 @@ def run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Callable[[Callable[[], Outcome], str], int]:
     def with_outcome(outcome: Callable[[], Outcome], *options: str) -> int:
-        for module in (analyse, demo):
-            monkeypatch.setattr(module, "measure", lambda *_: outcome())
+        monkeypatch.setattr(analyse, "measure", lambda *_: outcome())
         return cli.run(["analyse", str(tmp_path), "--out", str(tmp_path / "out"), *options])
 
     return with_outcome
@@ -139,10 +139,3 @@ def test_an_unwritable_folder_is_refused_before_any_work(monkeypatch, tmp_path, 
 
     assert code == 3
     assert "output.unwritable" in capsys.readouterr().err
-
-
-def test_a_demo_of_a_withheld_series_ends_like_an_analysis_of_it(run, tmp_path) -> None:
-    run(withheld)
-
-    arguments = ["demo", "--series", str(tmp_path), "--out", str(tmp_path / "demo")]
-    assert cli.run(arguments) == 3

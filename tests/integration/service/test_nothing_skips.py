@@ -37,7 +37,12 @@ def pytest_of(folder: Path, body: str, *, require: bool) -> subprocess.Completed
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-rs", "-p", "no:cacheprovider", "-p", "no:xdist"],
         cwd=folder,
-        env={**os.environ, "FONTANELLE_REQUIRE_PEERS": "1" if require else ""},
+        # Our conftest loads a plugin of ours.
+        env={
+            **os.environ,
+            "PYTHONPATH": str(CONFTEST.parents[1]),
+            "FONTANELLE_REQUIRE_PEERS": "1" if require else "",
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -19,7 +19,7 @@ PINS = {
 }
 REQUIREMENTS = sorted(
     {
-        re.split(r"[\[<>=~! ]", requirement)[0].lower()
+        re.split(r"[\[<>=~!; ]", requirement)[0].lower()
         for group in (PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())
         for requirement in group
     }
@@ -77,7 +77,7 @@ def test_the_peers_that_tests_ask_for_are_those_that_make_looks_for() -> None:
         program
         for path in (ROOT / "tests").rglob("test_*.py")
         for program in re.findall(
-            r'^@pytest\.mark\.peer\("(\w+)"\)', path.read_text(), re.MULTILINE
+            r'^(?:@|pytestmark = )pytest\.mark\.peer\("(\w+)"\)', path.read_text(), re.MULTILINE
         )
     }
     looked_for = re.search(r"for program in ([\w ]+);", (ROOT / "Makefile").read_text())
