@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Self
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionLeft
@@ -99,14 +99,3 @@ class Records:
             if error.connection_invalidated:
                 raise Unavailable(Code.DATABASE_AWAY, AWAY) from error
             raise
-
-    def ping(self) -> None:
-        """Ask for a sign of life.
-
-        Raises
-        ------
-        Unavailable
-            DATABASE_AWAY.
-        """
-        with self.begin() as session:
-            session.execute(text("SELECT 1"))

@@ -61,19 +61,5 @@ def latest(session: Session, reference_id: str) -> StoredReference:
     return _value(row)
 
 
-def by_version(session: Session, version: str) -> StoredReference:
-    """Return the reference of a digest.
-
-    Raises
-    ------
-    Refused
-        REFERENCE_UNKNOWN.
-    """
-    row = session.get(ReferenceRow, version)
-    if row is None:
-        raise Refused(Code.REFERENCE_UNKNOWN, "There is no reference of that digest.")
-    return _value(row)
-
-
 def _value(row: ReferenceRow) -> StoredReference:
     return StoredReference(row.version, row.reference_id, row.document, row.loaded_at)

@@ -4,8 +4,7 @@ import json
 import os
 import signal
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -152,13 +151,3 @@ def _living(lock: Path) -> int | None:
         if _identity(pid) == said:
             return pid
     return None
-
-
-@contextmanager
-def closed_to_others() -> Iterator[None]:
-    """Make every new file ours alone."""
-    before = os.umask(0o077)
-    try:
-        yield
-    finally:
-        os.umask(before)

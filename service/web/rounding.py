@@ -37,11 +37,6 @@ def centile(value: float | None) -> str:
     return _number(value, "z.1f")
 
 
-def percent(value: float | None) -> str:
-    """Return a percentage."""
-    return _number(value, "z.1f")
-
-
 def signed_percent(value: float | None) -> str:
     """Return a percentage that may lie on either side of zero."""
     return _number(value, "+z.1f")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 from pydicom import Dataset, dcmread
 
@@ -112,6 +113,7 @@ def story(
             measure(found, folder)
             disturb(found, folder)
             ask(found)
+            make_the_database_complain(up)
             for command in ("status", "doctor", "settings"):
                 found.run(command)
             yield found
@@ -174,6 +176,19 @@ def disturb(story: Story, folder: Path) -> None:
     up.settled(lost.series_instance_uid)
     story.run("send", folder / "other.dcm", "--from", STRANGER)
     story.run("send", folder, "--to", f"{STRANGER}@{HOST}:{up.address.port}")
+
+
+def make_the_database_complain(up: Up) -> None:
+    """Have PostgreSQL meet an error whose words quote a row of the patient's."""
+    address = up.servers["database_url"].replace("+psycopg", "")
+    with psycopg.connect(address) as connection:
+        with pytest.raises(psycopg.errors.UniqueViolation) as found:
+            connection.execute("INSERT INTO study SELECT * FROM study")
+        assert "(study_instance_uid)" in str(found.value) or "(id)" in str(found.value)
+        connection.rollback()
+        with pytest.raises(psycopg.errors.InvalidTextRepresentation) as cast:
+            connection.execute("SELECT patient_id::int FROM study")
+        assert WORD in str(cast.value)
 
 
 def ask(story: Story) -> None:

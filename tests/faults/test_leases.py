@@ -21,13 +21,16 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.peer("Orthanc")
 QUEUE = "analyses"
+LOST = "records.lease_lost"
+LOG = "another-worker.log"
 
 
 @pytest.fixture(scope="module")
 def up(installed: Path, pacs: Orthanc, reachable_folder: Path) -> Iterator[Up]:
     settings = {
         "destinations": [destination("PACS", as_peer(pacs))],
-        # The lease of a worker that sleeps runs out long before anybody replaces it.
+        "worker": {"lease_s": 8.0},
+        # A worker that sleeps loses its lease long before anybody replaces it.
         "supervisor": {"stalled_s": 300.0},
     }
     with running(installed, reachable_folder, settings, no_auth=True) as found:
@@ -50,37 +53,54 @@ def test_a_message_that_comes_again_and_again_leaves_one_result(
     assert up.analysis(number)["objects"] == analysis["objects"]
 
 
-def test_a_worker_that_outsleeps_its_lease_finds_its_work_done(
+def test_workers_that_outsleep_their_leases_one_after_the_other_leave_one_result(
     up: Up, head: Sent, pacs: Orthanc, tmp_path: Path
 ) -> None:
     send(up.address, head.files)
     number = at_work(up, head.series_instance_uid)
-    sleeper = up.pid("worker")
-    os.kill(sleeper, signal.SIGSTOP)
-    try:
-        with another_worker(up, tmp_path):
+    first = up.pid("worker")
+    with asleep(first), another_worker(up, tmp_path) as second:
+        until(lambda: state_of(up, number) == ("running", 2))
+        with asleep(second):
+            # What the first has measured comes while the second has the analysis.
+            os.kill(first, signal.SIGCONT)
+            until(lambda: LOST in up.logs()["worker.log"])
             analysis = require_one_result(up, head)
-    finally:
-        os.kill(sleeper, signal.SIGCONT)
-    until(lambda: "records.lease_lost" in up.logs()["worker.log"])
+        until(lambda: LOST in (tmp_path / LOG).read_text())
 
-    assert (analysis["id"], analysis["attempts"] > 1) == (number, True)
+    assert (analysis["id"], analysis["attempts"]) == (number, 3)
     require_delivered_once(up, require_one_result(up, head), pacs)
     assert up.analysis(number)["objects"] == analysis["objects"]
-    assert up.pid("worker") == sleeper
+    assert up.pid("worker") == first
 
 
 @contextmanager
-def another_worker(up: Up, folder: Path) -> Iterator[None]:
-    """Run a second worker beside that of `up`."""
-    log = folder / "another-worker.log"
+def asleep(pid: int) -> Iterator[None]:
+    """Stop a process; at the end it goes on."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def state_of(up: Up, number: int) -> tuple[str, int]:
+    """Return state and attempt of an analysis."""
+    analysis = up.analysis(number)
+    return analysis["state"], analysis["attempts"]
+
+
+@contextmanager
+def another_worker(up: Up, folder: Path) -> Iterator[int]:
+    """Run a second worker beside that of `up`; give its process."""
+    log = folder / LOG
     with log.open("wb") as said:
         process = subprocess.Popen(
             up.command("run", "worker"), env=up.environment, stdout=said, stderr=said
         )
         try:
             until(lambda: process.poll() is not None or "worker.ready" in log.read_text())
-            yield
+            yield process.pid
         finally:
             process.terminate()
             assert process.wait() == 0, log.read_text()

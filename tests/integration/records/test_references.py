@@ -18,7 +18,7 @@ def test_a_reference_is_loaded_once(records: Records) -> None:
     assert not load(records, "v1", "second")
 
     with records.begin() as session:
-        assert references.by_version(session, "v1").document == "first"
+        assert references.latest(session, "xi2025").document == "first"
 
 
 def test_many_that_load_it_at_once_load_it_once(records: Records) -> None:
@@ -49,10 +49,9 @@ def test_of_two_that_were_loaded_together_the_latest_is_always_the_same(
 
 def test_what_was_not_loaded_is_unknown(records: Records) -> None:
     with records.begin() as session:
-        for act in (references.latest, references.by_version):
-            with pytest.raises(Refused) as caught:
-                act(session, "absent")
-            assert caught.value.reason.code is Code.REFERENCE_UNKNOWN
+        with pytest.raises(Refused) as caught:
+            references.latest(session, "absent")
+        assert caught.value.reason.code is Code.REFERENCE_UNKNOWN
 
 
 def serve(records: Records, *tools: tooling.Tooling) -> None:
