@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -42,6 +42,8 @@ class Workshop:
     heartbeat: Heartbeat
     settings: WorkerSettings
     clock: Clock
+    is_stopped: Callable[[], bool] = lambda: False
+    """Tells whether this process was told to end."""
 
     def run(self, analysis_id: int) -> None:
         """Work on an analysis if it waits for somebody; whatever happens, its row says so."""
@@ -147,7 +149,8 @@ class Workshop:
                         return leases.give_up(session, lease, found, attempts=attempts)
                     return leases.finish(session, lease, found, self.plans)
             except Unavailable as error:
-                if error.reason.code is not Code.DATABASE_AWAY:
+                # Who is to end waits no longer: after its lease comes another attempt.
+                if error.reason.code is not Code.DATABASE_AWAY or self.is_stopped():
                     raise
                 if not is_away:
                     log.failure(_log, "analysis.waits", error, analysis=lease.analysis_id)

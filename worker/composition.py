@@ -4,6 +4,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from celery.worker import state
+
 from fontanelle.clock import SystemClock
 from fontanelle.imaging.attributes import keep_values_out_of_logs
 from fontanelle.norms import reference
@@ -42,6 +44,7 @@ def installed(settings: Settings, records: Records, heartbeat: Heartbeat) -> Ite
         heartbeat=heartbeat,
         settings=settings.worker,
         clock=SystemClock(),
+        is_stopped=lambda: state.should_stop is not None,
     )
     store.sweep(time.time() - settings.worker.wall_limit_s)
     _installed.append(made)

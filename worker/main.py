@@ -31,6 +31,8 @@ def run(settings: Settings) -> None:
     _stop_on_signals()
     with ExitStack() as stack:
         records = stack.enter_context(Records.open(secret(settings.database_url, "database_url")))
+        # Entered first, left last: no heartbeat comes after the farewell.
+        stack.callback(_leave, records)
         heartbeat = Heartbeat(records, settings.worker)
         tools = stack.enter_context(installed(settings, records, heartbeat)).tools
         _register(records, tools)
@@ -40,11 +42,14 @@ def run(settings: Settings) -> None:
         broker_url = secret(settings.broker_url, "broker_url")
         controller = listening(broker_url, lambda _: log.event(_log, "worker.ready", engine=engine))
         controller.start()
-        with suppress(Unavailable), records.begin() as session:
-            processes.leave(session, leases.WORKER)
     log.event(_log, "worker.ended", exit=controller.exitcode or os.EX_OK)
     if controller.exitcode:
         raise SystemExit(controller.exitcode)
+
+
+def _leave(records: Records) -> None:
+    with suppress(Unavailable), records.begin() as session:
+        processes.leave(session, leases.WORKER)
 
 
 def _stop_on_signals() -> None:

@@ -1,13 +1,14 @@
-"""Peers that are refused, and instances that do not belong together: said, and nobody is hurt."""
+"""Peers and instances that are refused, or do not belong together: said, and nobody is hurt."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
+from pynetdicom.dsutils import encode
 
-from tests.faults.promises import require_kept, require_one_result
-from tests.faults.senders import REJECTED, send
+from tests.faults.promises import nothing_unfinished, require_kept, require_one_result
+from tests.faults.senders import ACCEPTED, REJECTED, read, send
 from tests.integration.listener.peer import Peer
 from tests.system.heads import Sent, restamped
 from tests.system.service import IN_A_HURRY, SCANNER, Up, running
@@ -16,6 +17,9 @@ from tests.waiting import until
 ELSEWHERE = "ELSEWHERE"
 NOT_HERE = "192.0.2.7"
 """TEST-NET-1: nobody calls from there."""
+CT = "1.2.840.10008.5.1.4.1.1.2"
+DEFLATED = "1.2.840.10008.1.2.1.99"
+A_PATH = "../../../../etc/passwd"
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +52,48 @@ def test_a_stranger_is_refused_and_a_person_sees_it(
     until(lambda: code in up.run("status").stdout)
 
 
+def test_a_transfer_syntax_that_is_not_taken_is_refused_and_a_person_sees_it(up: Up) -> None:
+    with Peer(up.address.port) as peer:
+        peer.associate(contexts=[(CT, DEFLATED)])
+
+    until(lambda: "intake.presentation_context" in up.get("/series").text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "code"),
+    [
+        ("empty", 0xC000, "intake.dataset"),
+        ("cut", 0xC000, "intake.dataset"),
+        ("of another UID", 0xA900, "intake.mismatch"),
+        ("of a UID like a path", 0xC000, "intake.uid"),
+        ("of no UID", 0xC000, "intake.uid"),
+    ],
+)
+def test_a_bad_instance_is_refused_and_the_next_one_taken(
+    up: Up, head: Sent, kind: str, status: int, code: str
+) -> None:
+    uid, data_set = read(head.files[0])
+    named, bad = {
+        "empty": (uid, b""),
+        "cut": (uid, data_set[:-1000]),
+        "of another UID": ("2.25.4711", data_set),
+        "of a UID like a path": (A_PATH, with_uid(head.files[0], A_PATH)),
+        "of no UID": ("", with_uid(head.files[0], "")),
+    }[kind]
+
+    with Peer(up.address.port) as peer:
+        assert peer.associate()[0] == ACCEPTED
+        assert peer.store(bad, named) == status
+        # On the same association; a series of one slice, which then ends with its reason.
+        assert peer.store(data_set, uid) == 0x0000
+
+    until(lambda: code in up.get("/series").text)
+    found = up.settled(head.series_instance_uid)
+    assert (found["instances"], found["state"]) == (1, "not_selected")
+    require_kept(up, head, [uid])
+    assert nothing_unfinished(up)
+
+
 def test_two_patients_in_one_series_are_not_measured_and_another_series_is(
     up: Up, head: Sent, other: Sent, tmp_path: Path
 ) -> None:
@@ -65,3 +111,12 @@ def test_two_patients_in_one_series_are_not_measured_and_another_series_is(
     assert [each["code"] for each in found["reasons"]] == ["admission.two_patients"]
     assert "admission.two_patients" in up.get("/series").text
     require_one_result(up, other)
+
+
+def with_uid(path: Path, uid: str) -> bytes:
+    """Return the data set of a file with another SOP Instance UID, be it one or not."""
+    instance = dcmread(path)
+    instance["SOPInstanceUID"].value = uid
+    encoded = encode(instance, is_implicit_vr=False, is_little_endian=True)
+    assert encoded is not None
+    return encoded
