@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pydicom import Dataset, dcmread
-from pynetdicom.dsutils import encode
+from pydicom import Dataset
 
 from tests.faults.promises import nothing_unfinished, require_kept, require_one_result
 from tests.faults.senders import ACCEPTED, REJECTED, read, send
@@ -77,8 +76,8 @@ def test_a_bad_instance_is_refused_and_the_next_one_taken(
         "empty": (uid, b""),
         "cut": (uid, data_set[:-1000]),
         "of another UID": ("2.25.4711", data_set),
-        "of a UID like a path": (A_PATH, with_uid(head.files[0], A_PATH)),
-        "of no UID": ("", with_uid(head.files[0], "")),
+        "of a UID like a path": (A_PATH, with_uid(data_set, uid, A_PATH)),
+        "of no UID": ("", with_uid(data_set, uid, "")),
     }[kind]
 
     with Peer(up.address.port) as peer:
@@ -113,10 +112,13 @@ def test_two_patients_in_one_series_are_not_measured_and_another_series_is(
     require_one_result(up, other)
 
 
-def with_uid(path: Path, uid: str) -> bytes:
-    """Return the data set of a file with another SOP Instance UID, be it one or not."""
-    instance = dcmread(path)
-    instance["SOPInstanceUID"].value = uid
-    encoded = encode(instance, is_implicit_vr=False, is_little_endian=True)
-    assert encoded is not None
-    return encoded
+def with_uid(data_set: bytes, uid: str, instead: str) -> bytes:
+    """Return a data set with something else for its SOP Instance UID, be it a UID or not."""
+    assert data_set.count(uid_element(uid)) == 1
+    return data_set.replace(uid_element(uid), uid_element(instead))
+
+
+def uid_element(uid: str) -> bytes:
+    """Return (0008,0018) in Explicit VR Little Endian: PS3.5 7.1.2."""
+    value = uid.encode() + b"\0" * (len(uid) % 2)
+    return b"\x08\x00\x18\x00UI" + len(value).to_bytes(2, "little") + value
