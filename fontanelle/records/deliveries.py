@@ -237,6 +237,7 @@ def hold(session: Session, *conditions: ColumnElement[bool], code: Code, by: str
     """
     values = {"code": code, "sentence": code.meaning}
     graver = GRAVITY[: GRAVITY.index(code)]
+    _lock_undelivered(session, *conditions)
     session.execute(
         update(DeliveryRow)
         .where(
@@ -387,6 +388,20 @@ def statuses(session: Session, delivery_id: int) -> list[tuple[datetime, int | N
         .order_by(DeliveryAttemptRow.id)
     )
     return [(row.at, row.status, row.sentence) for row in rows]
+
+
+def _lock_undelivered(session: Session, *conditions: ColumnElement[bool]) -> None:
+    """Let nobody take or end a delivery until the transaction ends.
+
+    What a courier takes between two statements would be due in the one and sent in the other.
+    """
+    open_states = (DeliveryState.HELD, DeliveryState.DUE, DeliveryState.SENDING)
+    session.execute(
+        select(DeliveryRow.id)
+        .where(DeliveryRow.state.in_(open_states), *conditions)
+        .order_by(DeliveryRow.id)
+        .with_for_update()
+    )
 
 
 def _take_back(session: Session, destination: str) -> None:

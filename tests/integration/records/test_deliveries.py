@@ -1,5 +1,6 @@
 """Each object to each destination once: held or due, taken with a lease, every status kept."""
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -32,6 +33,8 @@ from tests.integration.records.builders import (
     succeeded,
     take,
     value,
+    wait_for,
+    waiting,
 )
 
 ONE = Plan("pacs", ("segmentation",), after_review=False)
@@ -309,6 +312,20 @@ def test_a_correction_while_it_is_being_sent_stops_the_next_try(
     assert states(records, analysis_id) == [("held", Code.PATIENT_CORRECTION)]
     assert statuses(records) == [(None, AWAY.sentence)]
     assert take(records) == []
+
+
+def test_a_correction_while_it_is_just_being_taken_stops_the_next_try(records: Records) -> None:
+    analysis_id = succeeded(records, plans=[ONE])
+    with records.begin() as session:
+        (dispatch,) = deliveries.claim(session, "pacs", lease_s=60.0)
+        correcting = threading.Thread(target=correct_patient, args=(records,))
+        correcting.start()
+        wait_for(lambda: waiting(records) == 1)
+    correcting.join()
+
+    fail(records, dispatch)
+
+    assert states(records, analysis_id) == [("held", Code.PATIENT_CORRECTION)]
 
 
 def test_a_correction_stops_what_a_courier_took_and_did_not_end(records: Records) -> None:
