@@ -13,8 +13,9 @@ from pydicom.uid import Comprehensive3DSRStorage, ExplicitVRLittleEndian, Segmen
 
 from tests.faults.senders import read
 from tests.orthanc import Orthanc
+from tests.system.configuration import Address
 from tests.system.heads import Sent
-from tests.system.service import Address, Json, Up
+from tests.system.service import Json, Up
 from tests.waiting import until
 
 OBJECTS = ("labels", "overlay", "report", "segmentation", "structured_report")

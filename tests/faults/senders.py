@@ -12,7 +12,7 @@ from pydicom import dcmread
 from pynetdicom.dsutils import split_dataset
 
 from tests.integration.listener.peer import Peer, p_data, store_command
-from tests.system.service import SCANNER, Address
+from tests.system.configuration import SCANNER, Address
 from tests.waiting import LIMIT_S, until
 
 PACE_S = 0.03

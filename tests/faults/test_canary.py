@@ -20,8 +20,9 @@ from tests.integration.delivery.receivers import AE_TITLE, HOST, receiver
 from tests.integration.listener.peer import Peer
 from tests.real import philips_series
 from tests.servers import free_port
+from tests.system.configuration import SCANNER, Address, destination
 from tests.system.heads import Sent, phantom, restamped
-from tests.system.service import SCANNER, Address, Answer, Up, at_work, destination, running
+from tests.system.service import Answer, Up, at_work, running
 from tests.waiting import until
 
 WORD = "QZXCNRY"

@@ -19,8 +19,9 @@ from tests.integration.delivery.receivers import (
 )
 from tests.orthanc import Orthanc
 from tests.servers import free_port
+from tests.system.configuration import Address, destination
 from tests.system.heads import Sent
-from tests.system.service import Address, Json, Up, destination, running
+from tests.system.service import Json, Up, running
 from tests.waiting import until
 
 pytestmark = pytest.mark.peer("Orthanc")

@@ -16,8 +16,9 @@ from tests.faults.promises import (
 )
 from tests.faults.senders import half_sent, send, sending, until_listening
 from tests.orthanc import Orthanc
+from tests.system.configuration import destination
 from tests.system.heads import Sent
-from tests.system.service import ROLES, Up, at_work, destination, running
+from tests.system.service import ROLES, Up, at_work, running
 from tests.waiting import until
 
 pytestmark = pytest.mark.peer("Orthanc")

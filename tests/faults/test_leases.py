@@ -15,8 +15,9 @@ from redis import Redis
 from tests.faults.promises import as_peer, require_delivered_once, require_one_result
 from tests.faults.senders import send
 from tests.orthanc import Orthanc
+from tests.system.configuration import destination
 from tests.system.heads import Sent
-from tests.system.service import Up, at_work, destination, running
+from tests.system.service import Up, at_work, running
 from tests.waiting import until
 
 pytestmark = pytest.mark.peer("Orthanc")

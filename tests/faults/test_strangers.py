@@ -9,8 +9,9 @@ from pydicom import Dataset
 from tests.faults.promises import nothing_unfinished, require_kept, require_one_result
 from tests.faults.senders import ACCEPTED, REJECTED, read, send
 from tests.integration.listener.peer import Peer
+from tests.system.configuration import IN_A_HURRY, SCANNER
 from tests.system.heads import Sent, restamped
-from tests.system.service import IN_A_HURRY, SCANNER, Up, running
+from tests.system.service import Up, running
 from tests.waiting import until
 
 ELSEWHERE = "ELSEWHERE"

@@ -12,53 +12,25 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import psutil
 
+from tests.system.configuration import IN_A_HURRY, Address, Sections, as_toml, merged
 from tests.waiting import until
 
 ROLES = ("listener", "api", "dispatcher", "worker", "courier")
 SERVERS = ("postgresql", "valkey")
-SCANNER = "SCANNER"
-"""A source of every installation here, beside the one that `fontanelle send` is."""
-QUIET_PERIOD_S = 2.0
 HTTP_LIMIT_S = 60.0
 UNDER_WAY = frozenset({"receiving", "complete", "queued", "running"})
 
 Json = dict[str, Any]
-Sections = Mapping[str, object]
 Found = TypeVar("Found")
-
-IN_A_HURRY: dict[str, Any] = {
-    "sources": [
-        {"ae_title": name, "quiet_period_s": QUIET_PERIOD_S}
-        for name in ("FONTANELLE-SEND", SCANNER)
-    ],
-    "listener": {"port": 0, "minimum_free_bytes": 0, "timeout_s": 20.0},
-    "api": {"port": 0},
-    "dispatcher": {"send_again_s": 3.0},
-    "worker": {"lease_s": 5.0, "heartbeat_s": 0.5, "attempts": 10},
-    "courier": {"timeout_s": 5.0, "back_off_first_s": 0.5, "back_off_most_s": 2.0},
-    "supervisor": {"fsync": False},
-}
-"""Short periods; and more attempts than usual: on a busy machine one may look like a dead one."""
-
-
-class Address(NamedTuple):
-    """Where associations are taken."""
-
-    ae_title: str
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"{self.ae_title}@{self.host}:{self.port}"
 
 
 @dataclass(frozen=True)
@@ -325,11 +297,6 @@ def running(
         up.bury()
 
 
-def destination(name: str, peer: Address, release: str = "at_once") -> Json:
-    """Return the settings of a destination."""
-    return {"name": name, **peer._asdict(), "release": release}
-
-
 def at_work(up: Up, series_instance_uid: str) -> int:
     """Return the analysis of a series as soon as a worker has it."""
 
@@ -351,38 +318,6 @@ def waited_for(look: Callable[[], Found | None]) -> Found:
 
     until(looked)
     return found[0]
-
-
-def merged(base: Sections, changes: Sections) -> dict[str, Any]:
-    """Return settings with changes, section by section."""
-    found = dict(base)
-    for name, value in changes.items():
-        before = found.get(name)
-        both = isinstance(before, Mapping) and isinstance(value, Mapping)
-        found[name] = {**before, **value} if both else value
-    return found
-
-
-def as_toml(settings: Sections) -> str:
-    """Write settings as a person would: a table a section, a table each for source and peer."""
-    return "\n".join(line for name, value in settings.items() for line in _table(name, value))
-
-
-def _table(name: str, value: object) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        yield f"[{name}]"
-        yield from _pairs(value)
-    elif isinstance(value, Sequence) and not isinstance(value, str):
-        for each in value:
-            yield f"[[{name}]]"
-            yield from _pairs(each)
-    else:
-        raise TypeError(f"{name} belongs into a section")
-
-
-def _pairs(values: Mapping[str, object]) -> Iterator[str]:
-    # A JSON text, number, truth or list of these is the same in TOML.
-    yield from (f"{name} = {json.dumps(value)}" for name, value in values.items())
 
 
 def _serves(process: psutil.Process, data: Path) -> bool:

@@ -15,8 +15,9 @@ import pytest
 
 from tests.real import PHANTOM, ge_head_tilt, philips_series
 from tests.servers import _folder, free_port
+from tests.system.configuration import SCANNER, Address, destination
 from tests.system.heads import Sent, as_sent, restamped
-from tests.system.service import SCANNER, Address, Json, Up, destination, running
+from tests.system.service import Json, Up, running
 
 WAYS = {
     "storescu-1": ("storescu", 1),
