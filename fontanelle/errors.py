@@ -167,6 +167,16 @@ class Code(StrEnum):
     QUALITY_TOTAL = "quality.total", "The total volume is implausible."
     QUALITY_RATIO = "quality.left_right", "Left and right differ implausibly."
     QUALITY_PLACE = "quality.region_place", "A region lies where it cannot lie."
+    QUALITY_POSE = "quality.head_pose", "How the head lies could not be told."
+    QUALITY_PIECES = "quality.pieces", "A region lies in several pieces."
+    QUALITY_SKULL = "quality.outside_skull", "What was segmented is partly bone or air."
+    QUALITY_TISSUE = "quality.tissue_share", "The share of brain tissue in the head is implausible."
+    QUALITY_SIZE = "quality.size_for_age", "The intracranial volume is far from that of the age."
+    QUALITY_VALUES = "quality.values", "The values are not the Hounsfield units of a head."
+    QUALITY_METAL = "quality.metal", "There is much metal in the field."
+    QUALITY_STREAKS = "quality.streaks", "Streaks or motion cover the brain."
+    QUALITY_AGREEMENT = "quality.agreement", "The network says other of the mirrored head."
+    QUALITY_UNLIKE = "quality.unlike_training", "The scan is unlike those in training."
 
     # Comparison with a reference
     AGE_OUT_OF_RANGE = "comparison.age_out_of_range", "The age is outside the reference."
@@ -187,21 +197,98 @@ class Code(StrEnum):
         "comparison.protocol_approximate",
         "The regions match the reference's by assignment only; z is provisional.",
     )
+    PACKAGE_UNQUALIFIED = (
+        "comparison.package_unqualified",
+        "The package has not reached the accuracy asked of it; z is provisional.",
+    )
     SITE_UNCALIBRATED = (
         "comparison.site_uncalibrated",
         "No normal heads of this site were measured yet.",
     )
     IMPLAUSIBLE = "comparison.implausible", "The comparison is too far out to be believed."
     EDGE_OF_RANGE = "comparison.edge_of_range", "The age is close to the end of the reference."
+    AGE_CORRECTED = (
+        "comparison.age_corrected",
+        "The child was born preterm; its corrected age decides.",
+    )
+    CORRECTION_ENDED = (
+        "comparison.correction_ended",
+        "The child was born preterm, and is older than ages are corrected.",
+    )
+    BEYOND_95_PERCENT = (
+        "comparison.beyond_95_percent",
+        "Outside the middle 95 % of typical children, but within the limit of a flag.",
+    )
+    VOLUMES_INVALID = (
+        "comparison.volumes_invalid",
+        "Volumes cannot be compared: their regions, units or values are wrong.",
+    )
+    SMALL_HEAD = (
+        "comparison.small_head",
+        "Most regions are low together: one finding, a small head.",
+    )
+    # Head size, and the same child's earlier scans
+    HEAD_NOT_IN_VIEW = (
+        "head_size.not_in_view",
+        "The outer surface of the vault is not wholly in view.",
+    )
+    HEAD_POSE_UNKNOWN = "head_size.pose_unknown", "How the head lies is not known."
+    HEAD_NOT_COVERED = "head_size.not_covered", "The chart does not cover this age or sex."
+    SERIAL_CHILD = "serial.child", "The earlier scan may be of another child."
+    SERIAL_PACKAGE = "serial.package_other", "The earlier scan was measured by another package."
+    SERIAL_PROTOCOL = "serial.protocol_other", "The earlier scan follows another label protocol."
+    SERIAL_REFERENCE = "serial.reference_other", "The earlier scan has another reference."
+    SERIAL_NO_VOLUME = "serial.no_volume", "The earlier or the present scan lacks the region."
+    SERIAL_REPEATABILITY = (
+        "serial.repeatability_unknown",
+        "The package's repeatability was not measured, so that no change is called.",
+    )
+    SERIAL_GROWTH = "serial.growth_unknown", "The growth to be expected is not known."
+    SERIAL_SAME_DAY = "serial.same_day", "Both scans are of the same day: a repetition."
+
     REFERENCE_INVALID = "reference.invalid", "The reference file is malformed."
     REFERENCE_DIGEST = "reference.digest_mismatch", "The reference is not what its digest says."
     REFERENCE_UNKNOWN = "reference.unknown", "There is no such reference."
+    REFERENCE_TAKEN = "reference.taken", "Another reference has this id and revision."
+    TABLES_INVALID = "reference.tables", "The tables as typed in do not fit the article."
+
+    COHORT_INVALID = "cohort.invalid", "A table of children is malformed; nothing is used of it."
+    CALIBRATION_INVALID = "calibration.invalid", "The calibration file is malformed or was altered."
+    CALIBRATION_REFUSED = (
+        "calibration.refused",
+        "The normal heads do not fit the reference: another protocol, or not normal.",
+    )
+
+    # Label maps and training
+    LABELS_NUMBER = (
+        "labels.number",
+        "A label map holds numbers that its numbering does not have, or lacks some.",
+    )
+    LABELS_GRID = "labels.grid", "Label maps do not lie on one grid of cubes along the patient."
+    LABELS_ORIENTATION = (
+        "labels.orientation",
+        "The anatomy of a label map denies what its affine says of left, front or top.",
+    )
+    PROTOCOL_UNKNOWN = "labels.protocol_unknown", "There is no such label protocol."
+    REGISTRATION_FAILED = (
+        "training.registration_failed",
+        "Labels cannot be carried over: the registration does not fit.",
+    )
+    TRAINING_CONFIG = "training.config", "The training configuration is malformed."
+    HELD_OUT = "training.held_out", "A head on which networks are judged was to be learnt from."
+    NETWORK_OTHER = "training.network_other", "The weights belong to another network."
+    CHECKPOINT_INVALID = "training.checkpoint_invalid", "The checkpoint cannot be read."
+    PAIRS_INVALID = (
+        "training.pairs_invalid",
+        "A folder of scans with labels cannot be trained on.",
+    )
 
     # Packages and engines
     PACKAGE_UNKNOWN = "package.unknown", "There is no such package."
     PACKAGE_INVALID = "package.invalid", "The package description is malformed."
     PACKAGE_DIGEST = "package.digest_mismatch", "A file of the package is not what its digest says."
     PACKAGE_LIMITS = "package.known_limits", "What is known to be wrong with the package's volumes."
+    PACKAGE_EXISTS = "package.exists", "There is a finished package already."
     PACKAGE_GOLDEN = (
         "package.golden_case",
         "The engine does not reproduce the package's golden case.",

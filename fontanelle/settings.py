@@ -134,6 +134,8 @@ class WorkerSettings(Section):
     package: str | None = None
     """Name or folder of the package; the shipped one unless said."""
     reference: str = "xi2025"
+    second_pass: bool = True
+    """Whether each head is segmented once more, mirrored: gives every volume an uncertainty."""
     lease_s: Seconds = 30.0
     """An analysis whose worker gave no sign for so long is taken from it."""
     heartbeat_s: Seconds = 5.0
@@ -158,6 +160,34 @@ class CourierSettings(Section):
     back_off_most_s: Seconds = 3600.0
     attempts: Annotated[int, Field(ge=1)] = 30
     """After so many a delivery is dead until a person has it sent again."""
+
+
+class ComparisonSettings(Section):
+    """How a child is compared with a reference."""
+
+    tier: Literal["local", "calibrated", "published", "derived", "pooled"] | None = None
+    """The tier that decides; the best that reference and site allow unless said."""
+    correct_below_weeks: Annotated[int, Field(ge=20, le=42)] = 37
+    """The age of a child born before so many completed weeks is corrected (preterm as the WHO
+    defines it)."""
+    correct_until_days: Annotated[int, Field(ge=0)] = 730
+    """Age since birth up to which it is corrected: 24 months. Source: secondary summaries of the
+    usual advice; not verified, the texts of the AAP and the RCPCH were not read."""
+    correct_long_below_weeks: Annotated[int, Field(ge=20, le=42)] = 32
+    """Born before so many completed weeks, a child is corrected for longer. Source: as before; not
+    verified."""
+    correct_long_until_days: Annotated[int, Field(ge=0)] = 1095
+    """Age since birth up to which these are corrected: 36 months. Source: as before; not
+    verified."""
+
+    @model_validator(mode="after")
+    def _earlier_is_not_shorter(self) -> Self:
+        if (
+            self.correct_long_below_weeks > self.correct_below_weeks
+            or self.correct_long_until_days < self.correct_until_days
+        ):
+            raise ValueError("who is born earlier must not be corrected for a shorter time")
+        return self
 
 
 class SupervisorSettings(Section):
@@ -196,6 +226,7 @@ class Settings(Section):
     worker: WorkerSettings = WorkerSettings()
     courier: CourierSettings = CourierSettings()
     supervisor: SupervisorSettings = SupervisorSettings()
+    comparison: ComparisonSettings = ComparisonSettings()
 
     @property
     def spool(self) -> Path:

@@ -6,12 +6,12 @@ Nothing is imported before a command is called: `fontanelle --help` has to answe
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Final
 
 import click
 
 from fontanelle.errors import FontanelleError, Refused, Unavailable
+from service.lazy import LazyGroup
 
 COMMANDS: Final = {
     "alive": ("service.commands.alive", "Say whether a role of this machine is well."),
@@ -22,9 +22,12 @@ COMMANDS: Final = {
     "key": ("service.commands.key", "Create, revoke and list API keys."),
     "models": (
         "service.commands.models",
-        "List, show, verify, train, export and evaluate packages.",
+        "List, show, verify, train, export and evaluate packages; label and pseudo-label.",
     ),
-    "norms": ("service.commands.norms", "List and show references."),
+    "norms": (
+        "service.commands.norms",
+        "List, show, import, export, enter, fit, calibrate and compare references.",
+    ),
     "run": ("service.commands.run", "Serve one role until stopped."),
     "send": ("service.commands.send", "Send a folder by C-STORE, with progress."),
     "settings": ("service.commands.settings", "Show every setting and where it came from."),
@@ -45,24 +48,9 @@ EXIT_CODES: Final[dict[type[FontanelleError], int]] = {
 """The whole of what a caller needs to know of our errors; 0 is done, 1 is our own bug."""
 
 
-class LazyGroup(click.Group):
-    """A group that knows its commands' names and help without importing them."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = import_module(COMMANDS[cmd_name][0]).command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(package_name="fontanelle")
 def command() -> None:
     """Measure the brain of a small child from a head CT that was taken anyway.

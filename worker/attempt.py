@@ -12,12 +12,13 @@ from fontanelle.clock import Clock
 from fontanelle.errors import Code, FontanelleError, Reason, Unavailable
 from fontanelle.imaging.selection import Decision
 from fontanelle.lifecycle import AnalysisState, SeriesState
-from fontanelle.records import leases
+from fontanelle.records import leases, serial
 from fontanelle.records.database import Records
 from fontanelle.records.deliveries import Plan
 from fontanelle.records.files import FileStore, Spool
 from fontanelle.records.leases import Ending, Lease, NewObject, Work
 from fontanelle.records.processes import process_name
+from fontanelle.reports.earlier import History, day, visit_of_report
 from fontanelle.reports.withholding import redacted
 from fontanelle.settings import WorkerSettings
 from worker.heartbeat import Heartbeat
@@ -73,7 +74,7 @@ class Workshop:
         """Return what was found, or why the attempt failed by our fault."""
         try:
             self._require_tools(work)
-            question = _question(work, self.tools)
+            question = _question(work, self.tools, self._history(work))
             return self._stored(analyse_series(self._files(work), self.tools, question, self.clock))
         except FontanelleError as error:
             log.failure(_log, "analysis.attempt_failed", error, analysis=work.lease.analysis_id)
@@ -81,6 +82,25 @@ class Workshop:
         except Exception as error:  # noqa: BLE001 (outermost of an attempt: the row must end)
             log.failure(_log, "analysis.attempt_failed", error, analysis=work.lease.analysis_id)
             return BUG
+
+    def _history(self, work: Work) -> History:
+        """Return what the records know of the child's scans up to the day of this one."""
+        with self.records.begin() as session:
+            present = serial.present(session, work.series_id)
+            stored = serial.earlier(session, work.series_id)
+        return History(
+            day(present.study_date),
+            present.is_patient_in_doubt,
+            tuple(
+                visit_of_report(
+                    each.report,
+                    each.analysis_id,
+                    each.study_date,
+                    is_patient_in_doubt=each.is_patient_in_doubt,
+                )
+                for each in stored
+            ),
+        )
 
     def _require_tools(self, work: Work) -> None:
         serves = (self.tools.package.sha256, self.tools.reference.version)
@@ -158,13 +178,15 @@ class Workshop:
                 time.sleep(RETRY_S)
 
 
-def _question(work: Work, tools: Tools) -> Question:
+def _question(work: Work, tools: Tools, history: History) -> Question:
     valid = tools.reference.validity
     return Question(
         (valid.age_days_min, valid.age_days_max),
         gestational_age_weeks=work.gestational_age_weeks,
+        head_circumference_cm=work.head_circumference_cm,
         series_revision=work.series_revision,
         decisions=_decisions(work),
+        history=history,
     )
 
 

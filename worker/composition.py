@@ -39,7 +39,12 @@ def installed(settings: Settings, records: Records, heartbeat: Heartbeat) -> Ite
         records=records,
         spool=Spool(settings.spool),
         store=store,
-        tools=Tools(package, reference.shipped(settings.worker.reference), open_engine(package)),
+        tools=Tools(
+            package,
+            reference.shipped(settings.worker.reference),
+            open_engine(package),
+            second_pass=settings.worker.second_pass,
+        ),
         plans=plans_of(settings),
         heartbeat=heartbeat,
         settings=settings.worker,

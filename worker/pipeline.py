@@ -1,42 +1,40 @@
 """The way of one scan, on one screen: read, find the head, segment, measure, check, compare."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fontanelle.clock import Clock
 from fontanelle.errors import Code, Reason, Refused, Unavailable
 from fontanelle.imaging.admission import Admission, admit_age
-from fontanelle.imaging.compartments import assemble
 from fontanelle.imaging.files import opened
-from fontanelle.imaging.geometry import Geometry, Image, LabelArray
-from fontanelle.imaging.head import find_head
+from fontanelle.imaging.geometry import Geometry, LabelArray
 from fontanelle.imaging.patient import Patient
-from fontanelle.imaging.prepare import prepare
-from fontanelle.imaging.quality import QualityCheck, assess
-from fontanelle.imaging.resample import restored
+from fontanelle.imaging.quality import Grade
 from fontanelle.imaging.selection import Decision
-from fontanelle.imaging.volumes import Volumes, measure
 from fontanelle.norms.compare import compare
 from fontanelle.norms.comparison import Child, Comparison, Conditions, Flag, Sex, SiteStatus
-from fontanelle.norms.reference import Reference
+from fontanelle.norms.head_size import HeadSize
 from fontanelle.reports.analysis_object import to_json
+from fontanelle.reports.earlier import NO_HISTORY, History, compared_with_history
 from fontanelle.reports.result import EngineUsed, Fitness, Identity, PackageUsed, Result, State
 from models.package import Package
-from worker.inference.engine import Engine
+from worker.head_size import beside_children, size_of
+from worker.inference.engine import Segmenter
+from worker.measuring import Measured, Stopwatch, Tools, measure_image
 from worker.reading import NoScan, Question, Scan, no_scan, read_scan
 from worker.rendering import Rendered, render, with_report
 
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What an analysis needs, loaded once and warm."""
-
-    package: Package
-    reference: Reference
-    engine: Engine
+__all__ = [
+    "Outcome",
+    "Stopwatch",
+    "Tools",
+    "analyse_path",
+    "analyse_scan",
+    "analyse_series",
+    "measure_image",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +65,6 @@ class Outcome:
         """The analysis object as text, also where no file leaves."""
         stored = self.rendered.get("report.json")
         return stored.content.decode() if stored else to_json(self.result, (), self.decisions)
-
-
-@dataclass(slots=True)
-class Stopwatch:
-    """Seconds of each stage."""
-
-    clock: Clock
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time one stage."""
-        started = self.clock.monotonic_s()
-        yield
-        self.seconds[name] = round(self.clock.monotonic_s() - started, 3)
 
 
 def analyse_path(
@@ -142,69 +125,34 @@ def analyse_series(files: list[Path], tools: Tools, question: Question, clock: C
 def analyse_scan(scan: Scan, tools: Tools, watch: Stopwatch) -> Outcome:
     """Analyse one scan: measure, judge, compare, render."""
     try:
-        measured = measure_image(scan.image, tools, watch)
+        measured = measure_image(scan.image, tools, watch, scan.patient)
     except Refused as refusal:
         reasons = (refusal.reason,)
         return _rejected(NoScan(scan.patient, scan.identity, reasons, scan.decisions), tools, watch)
     result = _result(scan, measured, tools, watch)
+    error_percent = tools.package.measurement_error_percent
+    earlier = compared_with_history(result, scan.history, error_percent)
+    result = replace(result, earlier=earlier)
     with watch.stage("render"):
         rendered = render(result, scan, measured.labels)
     result = replace(result, timings_s=dict(watch.seconds))
     return Outcome(result, with_report(result, rendered, scan.decisions), scan.decisions)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Measured:
-    """Labels on the source planes, volumes, and what the checks say of them."""
-
-    labels: LabelArray
-    volumes: Volumes
-    quality: tuple[QualityCheck, ...]
-
-
-def measure_image(image: Image, tools: Tools, watch: Stopwatch) -> Measured:
-    """Take the steps from voxels to millilitres, in their order.
-
-    Raises
-    ------
-    Refused
-        If there is no brain, the field ends inside it, or the head does not fit the package.
-    """
-    package = tools.package
-    with watch.stage("find_head"):
-        head = find_head(image)
-    with watch.stage("prepare"):
-        prepared = prepare(image, head, package.preprocessing)
-    with watch.stage("segment"):
-        classes = tools.engine.segment(prepared.array)
-    with watch.stage("restore"):
-        codes = assemble(classes, package.region_set, package.outer_csf)
-        labels = restored(codes, prepared.geometry, image.grid)
-    with watch.stage("measure"):
-        volumes = measure(labels, package.region_set)
-        quality = assess(
-            labels,
-            LabelArray(codes, prepared.geometry),
-            head,
-            volumes,
-            region_set=package.region_set,
-            placement=package.placement,
-        )
-    return Measured(labels, volumes, quality)
-
-
 def _result(scan: Scan, measured: Measured, tools: Tools, watch: Stopwatch) -> Result:
     """Put together what was found; outside the intended ages comes first on every page."""
     package = tools.package
-    failed = tuple(check.reason for check in measured.quality if check.reason is not None)
+    failed = _graded(measured, Grade.FAIL)
+    limiting = _graded(measured, Grade.LIMIT)
     admission = admit_age(scan.patient, package.intended_age_days) | scan.admission
-    comparison = None if failed else _compare(measured.volumes, scan, admission, tools)
+    comparison = None if failed else _compare(measured, scan, admission, tools)
+    head = None if comparison is None else _head_size(scan, measured, comparison, watch)
     compared = comparison.reasons if comparison else ()
     return Result(
-        digest=_digest(scan.sha256, scan.identity, scan.patient, tools),
+        digest=_digest(scan.sha256, scan.identity, scan.patient, tools, scan.history),
         rendered_at=watch.clock.now(),
         state=State.SUCCEEDED,
-        fitness=_fitness(admission, comparison),
+        fitness=_fitness(admission, comparison, limiting),
         patient=scan.patient,
         identity=scan.identity,
         scan=scan.facts,
@@ -213,47 +161,70 @@ def _result(scan: Scan, measured: Measured, tools: Tools, watch: Stopwatch) -> R
         engine=_engine_used(tools.engine, watch),
         volumes=None if failed else measured.volumes,
         comparison=comparison,
+        head=head,
         quality=measured.quality,
-        reasons=_once(failed + admission.reasons + compared + _known_limits(package)),
+        reasons=_once(failed + admission.reasons + limiting + compared + _known_limits(package)),
         remarks=admission.remarks + _on_uneven(measured.labels),
         timings_s=dict(watch.seconds),
     )
 
 
-def _compare(volumes: Volumes, scan: Scan, admission: Admission, tools: Tools) -> Comparison:
+def _graded(measured: Measured, grade: Grade) -> tuple[Reason, ...]:
+    return tuple(
+        check.reason for check in measured.quality if check.grade is grade and check.reason
+    )
+
+
+def _head_size(
+    scan: Scan, measured: Measured, comparison: Comparison, watch: Stopwatch
+) -> HeadSize:
+    with watch.stage("head_size"):
+        size = size_of(scan.image, measured.labels, measured.volumes, measured.pose, scan.patient)
+        return beside_children(size, scan.patient, comparison)
+
+
+def _compare(measured: Measured, scan: Scan, admission: Admission, tools: Tools) -> Comparison:
     patient = scan.patient
     child = Child(
         age_days=patient.age_days,
         sex=Sex(patient.sex) if patient.sex in set(Sex) else None,
         reasons=patient.reasons,
+        gestational_age_weeks=patient.gestational_age_weeks,
     )
     conditions = Conditions(
         protocol=tools.package.protocol,
         protocol_match=tools.package.protocol_match,
         site_status=SiteStatus.NONE,
-        obstacles=admission.obstacles,
+        # A volume that a check doubts is compared with nobody.
+        obstacles=admission.obstacles + _graded(measured, Grade.LIMIT),
         package_sha256=tools.package.sha256,
         slice_thickness_mm=scan.stack.thickest_mm,
         # A NIfTI file says neither.
         modality="CT" if scan.instances else None,
         contrast=_has(admission, Code.CONTRAST) if scan.instances else None,
+        measurement_error_percent=tools.package.measurement_error_percent,
     )
-    return compare(volumes.by_region_ml, child, tools.reference, conditions)
+    return compare(measured.volumes.by_region_ml, child, tools.reference, conditions)
 
 
 def _has(admission: Admission, code: Code) -> bool:
     return any(reason.code is code for reason in admission.reasons)
 
 
-def _fitness(admission: Admission, comparison: Comparison | None) -> Fitness:
+def _fitness(
+    admission: Admission, comparison: Comparison | None, limiting: tuple[Reason, ...]
+) -> Fitness:
     if comparison is None:
         return Fitness.WITHHELD
     missing = any(region.flag is Flag.NOT_COMPARED for region in comparison.regions)
-    return Fitness.LIMITED if missing or admission.reasons else Fitness.FULL
+    return Fitness.LIMITED if missing or admission.reasons or limiting else Fitness.FULL
 
 
 def _known_limits(package: Package) -> tuple[Reason, ...]:
-    return tuple(Reason(Code.PACKAGE_LIMITS, sentence) for sentence in package.known_limits)
+    limits = tuple(Reason(Code.PACKAGE_LIMITS, sentence) for sentence in package.known_limits)
+    if package.qualified:
+        return limits
+    return (Reason(Code.PACKAGE_UNQUALIFIED, Code.PACKAGE_UNQUALIFIED.meaning), *limits)
 
 
 def _on_uneven(labels: LabelArray) -> tuple[Reason, ...]:
@@ -289,7 +260,13 @@ def _rejected(scan: NoScan, tools: Tools, watch: Stopwatch) -> Outcome:
     return Outcome(result, {}, scan.decisions)
 
 
-def _digest(image: str, identity: Identity, patient: Patient, tools: Tools) -> str:
+def _digest(
+    image: str,
+    identity: Identity,
+    patient: Patient,
+    tools: Tools,
+    history: History = NO_HISTORY,
+) -> str:
     """Return the digest of all inputs: one character more or less is another analysis."""
     engine = tools.engine.description
     inputs = (
@@ -302,10 +279,14 @@ def _digest(image: str, identity: Identity, patient: Patient, tools: Tools) -> s
         str(patient.age_source),
         str(patient.sex),
         str(patient.gestational_age_weeks),
+        str(patient.head_circumference_cm),
         tools.package.sha256,
         engine.provider,
         engine.precision,
+        str(tools.second_pass),
         tools.reference.version,
+        str(history.is_patient_in_doubt),
+        *(visit.digest for visit in history.visits),
     )
     return hashlib.sha256("\0".join(inputs).encode()).hexdigest()
 
@@ -318,15 +299,17 @@ def _package_used(package: Package) -> PackageUsed:
         protocol=package.protocol,
         protocol_match=package.protocol_match,
         intended_age_days=package.intended_age_days,
+        qualified=package.qualified,
     )
 
 
-def _engine_used(engine: Engine, watch: Stopwatch) -> EngineUsed:
+def _engine_used(engine: Segmenter, watch: Stopwatch) -> EngineUsed:
     description = engine.description
     return EngineUsed(
         provider=description.provider,
         precision=description.precision,
         device=description.device,
         versions=description.versions,
-        seconds=watch.seconds["segment"],
+        # None of it where the head's pose could not be told.
+        seconds=watch.seconds.get("segment", 0.0),
     )

@@ -19,6 +19,7 @@ from fontanelle.imaging.rules.rule import Verdict
 from fontanelle.imaging.rules.stack import Stack, stack_of
 from fontanelle.imaging.selection import Decision, Selection, select
 from fontanelle.imaging.series import Series, read_study, sorted_instances
+from fontanelle.reports.earlier import NO_HISTORY, History
 from fontanelle.reports.result import Identity, ScanFacts
 
 
@@ -32,20 +33,24 @@ class Question:
         Ages that the reference can compare: they decide whether a stated age is exact enough.
     age_days, sex
         What the caller says of the child; None leaves the header's.
-    gestational_age_weeks
-        At birth, where the order said so.
+    gestational_age_weeks, head_circumference_cm
+        At birth, and by tape, where the order said so.
     series_revision
         How often the series has grown since it was first complete.
     decisions
         On all series of the study, where they were made before; empty where they are made here.
+    history
+        What is known of the same child's earlier scans.
     """
 
     valid_age_days: tuple[int, int]
     age_days: int | None = None
     sex: str | None = None
     gestational_age_weeks: int | None = None
+    head_circumference_cm: float | None = None
     series_revision: int = 1
     decisions: tuple[Decision, ...] = ()
+    history: History = NO_HISTORY
 
     def patient(self, series: Series | None) -> Patient:
         """Return who was scanned, by the header and by what the caller says."""
@@ -55,6 +60,7 @@ class Question:
             age_days=self.age_days,
             sex=self.sex,
             gestational_age_weeks=self.gestational_age_weeks,
+            head_circumference_cm=self.head_circumference_cm,
         )
 
 
@@ -74,6 +80,8 @@ class Scan:
         Digest of voxels and geometry: the same UIDs with other pixels are another input.
     file_axes
         How the NIfTI labels count their axes: as the file that came in.
+    history
+        What is known of the same child's earlier scans.
     """
 
     image: Image
@@ -85,6 +93,7 @@ class Scan:
     decisions: tuple[Decision, ...]
     sha256: str
     file_axes: nifti.FileAxes = nifti.COLUMN_ROW_SLICE
+    history: History = NO_HISTORY
 
     @property
     def facts(self) -> ScanFacts:
@@ -168,6 +177,7 @@ def _dicom_scan(
         instances=sorted_instances(series),
         decisions=decisions,
         sha256=_digest(image),
+        history=question.history,
     )
 
 

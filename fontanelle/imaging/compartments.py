@@ -1,7 +1,9 @@
 """From the network's classes to the codes of a region set, and whose the CSF is.
 
 The network tells parenchyma of each region, ventricles and outer CSF apart. The rule: outer CSF
-belongs to the compartment of the nearest region. Ventricles belong to none.
+belongs to the compartment of the nearest region. Where that region has no CSF of its own, as the
+brainstem, the CSF round it (the cisterns) stays outer CSF: inside the skull, in no compartment.
+Ventricles belong to none either.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +33,7 @@ def assemble(
     box = _box(codes > 0)
     inner = codes[box]
     csf = inner == outer_csf
-    inner[csf] = _nearest_csf_code(inner, region_set)[csf]
+    inner[csf] = _nearest_csf_code(inner, region_set, outer_csf)[csf]
     return codes
 
 
@@ -47,7 +49,9 @@ def _box(mask: NDArray[np.bool_]) -> tuple[slice, ...]:
     return found[0] if found else (slice(0, 0),) * mask.ndim
 
 
-def _nearest_csf_code(codes: NDArray[np.uint8], region_set: RegionSet) -> NDArray[np.uint8]:
+def _nearest_csf_code(
+    codes: NDArray[np.uint8], region_set: RegionSet, outer_csf: int
+) -> NDArray[np.uint8]:
     """Return for every voxel the CSF code of the nearest region; 0 where there is no region.
 
     The distance transform gives ties to the lower index, so that a fissure would go to the
@@ -56,8 +60,7 @@ def _nearest_csf_code(codes: NDArray[np.uint8], region_set: RegionSet) -> NDArra
     """
     table = np.zeros(256, dtype=np.uint8)
     for region in region_set.regions:
-        if region.csf_code is not None:
-            table[region.code] = region.csf_code
+        table[region.code] = outer_csf if region.csf_code is None else region.csf_code
     seeds = table[codes]
     if not seeds.any():
         return seeds

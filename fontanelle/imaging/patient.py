@@ -38,9 +38,6 @@ CONFLICT_DAYS = {"D": 1, "W": 7, "M": 31, "Y": 366}
 GIVEN_CONFLICT_DAYS = 31
 """How far an age that was given may lie from the header's: people round to months."""
 
-TERM_WEEKS = 37
-"""Born before so many completed weeks is preterm (WHO)."""
-
 _AGE_STRING = re.compile(r"(\d{3})([DWMY])")
 _SEXES = ("M", "F")
 _SEX_CODES = frozenset((Code.SEX_UNKNOWN, Code.SEX_CONFLICT))
@@ -69,6 +66,8 @@ class Patient:
         Least and greatest age that the source allows; the same twice where it is exact.
     gestational_age_weeks
         Completed weeks at birth, where the order said so.
+    head_circumference_cm
+        By tape, where the order said so.
     """
 
     patient_id: str
@@ -80,6 +79,7 @@ class Patient:
     reasons: tuple[Reason, ...] = ()
     age_span_days: tuple[int, int] | None = None
     gestational_age_weeks: int | None = None
+    head_circumference_cm: float | None = None
 
     @property
     def age_reasons(self) -> tuple[Reason, ...]:
@@ -149,13 +149,14 @@ def with_given(
     age_days: int | None = None,
     sex: str | None = None,
     gestational_age_weeks: int | None = None,
+    head_circumference_cm: float | None = None,
 ) -> Patient:
     """Return the patient with what a person or an order stated; None leaves the header's.
 
     A given age replaces the header's and all that speaks against it. Where it lies more than 31
     days from what the header says, one of the two is wrong, and it cannot be compared
-    (AGE_CONFLICT); so for the sex (SEX_CONFLICT). A child born preterm is not compared at its age
-    since birth (AGE_NOT_CORRECTED).
+    (AGE_CONFLICT); so for the sex (SEX_CONFLICT). What a preterm birth means is the comparison's
+    to say.
 
     Raises
     ------
@@ -165,16 +166,10 @@ def with_given(
     if age_days is not None:
         patient = _with_age(patient, age_days)
     if gestational_age_weeks is not None:
-        patient = _with_gestational_age(patient, gestational_age_weeks)
+        patient = replace(patient, gestational_age_weeks=gestational_age_weeks)
+    if head_circumference_cm is not None:
+        patient = replace(patient, head_circumference_cm=head_circumference_cm)
     return patient if sex is None else _with_sex(patient, sex)
-
-
-def _with_gestational_age(patient: Patient, weeks: int) -> Patient:
-    preterm: tuple[Reason, ...] = ()
-    if weeks < TERM_WEEKS:
-        sentence = f"Born at {weeks} weeks: no corrected age is computed, so nothing is compared."
-        preterm = (Reason(Code.AGE_NOT_CORRECTED, sentence),)
-    return replace(patient, gestational_age_weeks=weeks, reasons=patient.reasons + preterm)
 
 
 def _with_age(patient: Patient, age_days: int) -> Patient:

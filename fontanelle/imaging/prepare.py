@@ -7,16 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fontanelle.errors import Code, Refused
+from fontanelle.imaging.equalisation import equalised
 from fontanelle.imaging.geometry import Geometry, Image
 from fontanelle.imaging.head import Head, axis_aligned
-from fontanelle.imaging.resample import sampled
+from fontanelle.imaging.pose import Canonical, Pose, canonical_grid
+from fontanelle.imaging.resample import averaged, sampled
 from fontanelle.imaging.window import windowed
 
 MARGIN_MM = 4.0
 """Least distance of the head's box from the faces of the field."""
 
 Window = Callable[[NDArray[np.float32], float, float], NDArray[np.float32]]
-PREPROCESSING: dict[str, Window] = {"hu_window": windowed}
+PREPROCESSING: dict[str, Window] = {"hu_window": windowed, "equalised": equalised}
 """Functions by the name that a package gives them; training calls the same ones."""
 
 
@@ -48,9 +50,20 @@ class Preprocessing:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """What goes into the network: float32 on `geometry`, axes growing towards (S, P, L)."""
+    """What goes into the network.
+
+    Attributes
+    ----------
+    array
+        float32 on `geometry`, as the package wants it.
+    hu
+        The same before the window, HU.
+    geometry
+        Axes growing towards (S, P, L): of the patient, or of the upright head.
+    """
 
     array: NDArray[np.float32]
+    hu: NDArray[np.float32]
     geometry: Geometry
 
 
@@ -73,9 +86,26 @@ def choose_field(head: Head, preprocessing: Preprocessing) -> Geometry:
 
 
 def prepare(image: Image, head: Head, preprocessing: Preprocessing) -> Prepared:
-    """Sample an image on the package's field around the head and window it."""
-    geometry = choose_field(head, preprocessing)
-    hu = sampled(image, geometry, preprocessing.outside_hu)
+    """Sample an image on the smallest field around the head, along the patient, and window it.
+
+    Raises
+    ------
+    Refused
+        If the head does not fit the largest field.
+    """
+    return prepared_on(choose_field(head, preprocessing), image, preprocessing)
+
+
+def prepare_upright(
+    image: Image, pose: Pose, canonical: Canonical, preprocessing: Preprocessing
+) -> Prepared:
+    """Sample an image in the canonical frame, so that the head is upright and of one size."""
+    return prepared_on(canonical_grid(pose, canonical), image, preprocessing)
+
+
+def prepared_on(geometry: Geometry, image: Image, preprocessing: Preprocessing) -> Prepared:
+    """Sample an image on a grid, averaged where its voxels are much smaller, and window it."""
+    hu = sampled(averaged(image, geometry), geometry, preprocessing.outside_hu)
     window = PREPROCESSING[preprocessing.name]
     array = window(hu, preprocessing.low_hu, preprocessing.high_hu)
-    return Prepared(np.ascontiguousarray(array, dtype=np.float32), geometry)
+    return Prepared(np.ascontiguousarray(array, dtype=np.float32), hu, geometry)

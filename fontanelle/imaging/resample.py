@@ -4,11 +4,15 @@ SimpleITK's images hold no shear, so all geometry goes into the transform: both 
 the identity as geometry, and the affine maps indices to indices.
 """
 
+from itertools import product
+
 import numpy as np
 import SimpleITK as sitk  # noqa: N813 (its own documentation's name)
 from numpy.typing import NDArray
 
 from fontanelle.imaging.geometry import Geometry, Grid, Image, LabelArray, Planes
+
+Voxels = NDArray[np.int16] | NDArray[np.float32]
 
 REGULAR_STEP_MM = 1.0
 """Largest slice step onto which an uneven stack is interpolated before it is resampled."""
@@ -81,8 +85,60 @@ def sampled(image: Image, target: Geometry, outside_hu: float) -> NDArray[np.flo
     return hu.astype(np.float32, copy=False)
 
 
+def averaged(image: Image, target: Geometry) -> Image:
+    """Average voxels that are at most half as large as a target's, and drop what lies outside it.
+
+    Sampling alone would take one of several voxels and all of its noise.
+
+    Parameters
+    ----------
+    image
+        Source.
+    target
+        Grid on which it is going to be sampled.
+    """
+    voxels, geometry = regular(image)
+    box = _index_box(geometry, target)
+    part: Voxels = voxels[box]
+    affine = geometry.affine_lps_mm.copy()
+    affine[:3, 3] += affine[:3, :3] @ [one.start for one in box]
+    ratio = min(target.step_mm) / np.array(geometry.step_mm)
+    # The tolerance: 1.25 over 0.625, written in decimals, may come out below 2.
+    factor = np.clip((ratio + 1e-3).astype(int), 1, part.shape)
+    if (factor == 1).all():
+        return Image(part.copy(), Geometry(_triple(part.shape), affine))
+    # Bins are counted from the first voxel; one that is not full would be dropped at the end.
+    missing = [(0, int(-side % by)) for side, by in zip(part.shape, factor, strict=True)]
+    full = sitk.GetImageFromArray(np.pad(part, missing, mode="edge"))
+    bins = sitk.BinShrink(full, factor[::-1].tolist())
+    shrunk: Voxels = np.asarray(sitk.GetArrayFromImage(bins))
+    affine[:3, 3] += affine[:3, :3] @ ((factor - 1) / 2)
+    affine[:3, :3] *= factor
+    return Image(shrunk, Geometry(_triple(shrunk.shape), affine))
+
+
+def _triple(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    return shape[0], shape[1], shape[2]
+
+
+def _index_box(geometry: Geometry, target: Geometry) -> tuple[slice, ...]:
+    """Return the slices of a grid's array that hold another grid, with two voxels to spare."""
+    ends = [(0, side - 1) for side in target.shape]
+    corners = target.to_patient(np.array(list(product(*ends)), dtype=float))
+    inverse = np.linalg.inv(geometry.affine_lps_mm)
+    index = corners @ inverse[:3, :3].T + inverse[:3, 3]
+    spare = 2 + np.ceil(max(target.step_mm) / np.array(geometry.step_mm))
+    low = np.clip(np.floor(index.min(axis=0) - spare), 0, np.array(geometry.shape) - 1)
+    high = np.clip(np.ceil(index.max(axis=0) + spare) + 1, low + 1, geometry.shape)
+    return tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+
+
 def restored(codes: NDArray[np.uint8], geometry: Geometry, grid: Grid) -> LabelArray:
     """Bring codes from a regular grid back to the source planes by nearest neighbour.
+
+    Votes of the eight neighbours give smoother borders (Dice 0.002 to 0.005 higher on a toddler's
+    labels, from 1.15 mm to 0.5 mm), but take 1 % from the ventricles and give it to parenchyma:
+    counting places without weights has no such bias.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ class RegionVolumes:
 class Volumes:
     """All that was measured, in mL, on the source planes.
 
-    `intracranial_ml` is all compartments and the ventricles: the space inside the inner table.
+    `intracranial_ml` is all that was labelled, cisterns included: the space inside the inner table.
     """
 
     regions: tuple[RegionVolumes, ...]
@@ -65,7 +65,7 @@ def measure(labels: LabelArray, region_set: RegionSet) -> Volumes:
     return Volumes(
         regions=regions,
         ventricles_ml=ventricles_ml,
-        intracranial_ml=sum(region.compartment_ml for region in regions) + ventricles_ml,
+        intracranial_ml=float(ml[1:].sum()),
     )
 
 

@@ -1,32 +1,43 @@
-"""The comparison of a child with a reference: the one place where a z is computed.
+"""The comparison of a child with a reference, with every reason in words.
 
 Pure: no clock, file, setting or log. Why there is no z is part of the answer, not an error.
 """
 
 from collections.abc import Iterable, Mapping
-from math import inf
+from dataclasses import replace
+from math import inf, isnan
+
+import numpy as np
 
 from fontanelle.errors import Code, Reason
+from fontanelle.norms.assessment import Assessment, assess
 from fontanelle.norms.comparison import (
     AsymmetryComparison,
     Child,
     Comparison,
     Conditions,
     Flag,
+    Multiplicity,
     RegionComparison,
-    SiteOffset,
-    SiteStatus,
-    Tier,
+    Sex,
 )
-from fontanelle.norms.obstacles import obstacles, remarks, reservations
-from fontanelle.norms.scoring import Score, place_of, score
-from fontanelle.norms.statistics import asymmetry_index, family_wise_limit, independent_limit
+from fontanelle.norms.expectations import has_sum
+from fontanelle.norms.judging import IMPLAUSIBLE_RATIO, IMPLAUSIBLE_Z, limit_of_pairs
+from fontanelle.norms.multiplicity import multiplicity, small_head
+from fontanelle.norms.obstacles import (
+    corrected_of,
+    deciding_age_days,
+    obstacles,
+    remarks,
+    reservations,
+)
+from fontanelle.norms.scoring import Scores
+from fontanelle.norms.statistics import asymmetry_index
+from fontanelle.norms.tiers import offsets_of, tier_of
 from fontanelle.norms.values import AsymmetryNorm, Reference
 
-IMPLAUSIBLE_Z = 5.0
-"""No child is believed to lie further out: rather the segmentation is wrong."""
-IMPLAUSIBLE_RATIO = 1.3
-"""Larger to smaller side of a pair. A lobe that small is seen, not measured."""
+TOTAL = "total"
+"""What the sum of all regions is called."""
 
 
 def compare(
@@ -40,7 +51,7 @@ def compare(
         Compartments by region, mL, finite and not negative; exactly the reference's regions, unless
         the package follows another protocol.
     child
-        Age and sex, and why they must not be used.
+        Age, sex and gestational age, and why they must not be used.
     reference
         Of the same label protocol; otherwise nothing is compared.
     conditions
@@ -55,75 +66,55 @@ def compare(
     ------
     ValueError
         A mistake of the caller: regions other than the reference's, a volume that is no volume,
-        offsets that do not fit the site's status.
+        offsets that do not fit the site's status, a tier that is not there.
     """
     _require_volumes(volumes_ml)
     if conditions.protocol == reference.label_protocol:
         _require_regions(volumes_ml, reference)
-    offsets = site_offsets(reference, conditions)
+    offsets_of(reference, conditions)
     in_the_way = obstacles(child, reference, conditions)
     if in_the_way or child.age_days is None or child.sex is None:
         return _not_compared(volumes_ml, reference, conditions, in_the_way)
-    place = place_of(child.age_days, child.sex, reference)
+    found = _assessed(volumes_ml, child.age_days, child, reference, conditions)
     kept = reservations(reference, conditions)
-    unfit = _unfit(volumes_ml, reference)
+    unfit = unfit_reasons(volumes_ml, reference)
     regions = tuple(
-        _region(
-            score(volumes_ml[norm.name], norm, place, reference.population.n.value, offset),
-            norm.name,
-            unfit.get(norm.name, ()),
-            kept,
-            _region_limit(reference, kept),
-        )
-        for norm, offset in zip(reference.regions, offsets, strict=True)
+        _line(found, place, name, unfit.get(name, ()), kept)
+        for place, name in enumerate(reference.region_names)
     )
+    together = _together(found, reference)
+    one_finding = (small_head(together),) if together and together.is_small_head else ()
     return _comparison(
+        Comparison(
+            reference_id=reference.id,
+            reference_version=reference.version,
+            tier=tier_of(reference, conditions),
+            site_status=conditions.site_status,
+            regions=regions,
+            asymmetry=_pairs(found, reference, regions, kept),
+            reasons=(*kept, *remarks(child, reference, conditions), *one_finding),
+            total=_total(found, regions, kept) if has_sum(reference) else None,
+            multiplicity=together,
+            corrected_age_days=corrected_of(child, conditions),
+        )
+    )
+
+
+def _assessed(
+    volumes_ml: Mapping[str, float],
+    age_days: int,
+    child: Child,
+    reference: Reference,
+    conditions: Conditions,
+) -> Assessment:
+    return assess(
+        np.array([[volumes_ml[name] for name in reference.region_names]], dtype=np.float64),
+        np.array([deciding_age_days(child, conditions)], dtype=np.float64),
+        np.array([age_days], dtype=np.float64),
+        np.array([child.sex is Sex.MALE], dtype=np.float64),
         reference,
         conditions,
-        (*kept, *remarks(child, reference)),
-        regions,
-        _pairs(volumes_ml, reference, regions, kept),
     )
-
-
-def site_offsets(reference: Reference, conditions: Conditions) -> tuple[SiteOffset, ...]:
-    """Return the site's offset in each region, in the reference's order.
-
-    Before calibration it is 0 with the whole prior as its standard error; a reference that was
-    made of the site's own children has none.
-
-    Raises
-    ------
-    ValueError
-        If the offsets in `conditions` do not fit the site's status.
-    """
-    names = reference.region_names
-    if conditions.site_status is SiteStatus.NONE:
-        _require_offsets(conditions, ())
-        share = reference.calibration.prior_sd.value / 100.0
-        return tuple(SiteOffset(r.name, 0.0, share * r.mean.value) for r in reference.regions)
-    if Tier.LOCAL in reference.tiers:
-        _require_offsets(conditions, ())
-        return tuple(SiteOffset(name, 0.0, 0.0) for name in names)
-    _require_offsets(conditions, names)
-    by_name = {offset.region: offset for offset in conditions.offsets}
-    return tuple(by_name[name] for name in names)
-
-
-def tier_of(reference: Reference, conditions: Conditions) -> Tier:
-    """Return the tier that decides: the reference's best, or calibrated where the site is."""
-    best = reference.tiers[0]
-    if conditions.site_status is SiteStatus.NONE or best is Tier.LOCAL:
-        return best
-    return Tier.CALIBRATED
-
-
-def _require_offsets(conditions: Conditions, names: tuple[str, ...]) -> None:
-    given = sorted(offset.region for offset in conditions.offsets)
-    if given != sorted(names):
-        raise ValueError(
-            f"site status {conditions.site_status} needs offsets for {list(names)}, got {given}"
-        )
 
 
 def _require_volumes(volumes_ml: Mapping[str, float]) -> None:
@@ -138,7 +129,9 @@ def _require_regions(volumes_ml: Mapping[str, float], reference: Reference) -> N
         raise ValueError(f"regions and reference {reference.id} differ in {differing}")
 
 
-def _unfit(volumes_ml: Mapping[str, float], reference: Reference) -> dict[str, tuple[Reason, ...]]:
+def unfit_reasons(
+    volumes_ml: Mapping[str, float], reference: Reference
+) -> dict[str, tuple[Reason, ...]]:
     """Return the regions whose volumes are not worth a comparison, and why."""
     unfit: dict[str, tuple[Reason, ...]] = {
         name: (Reason(Code.QUALITY_REGION_EMPTY, f"{name} was not found; it is not compared."),)
@@ -157,88 +150,141 @@ def _unfit(volumes_ml: Mapping[str, float], reference: Reference) -> dict[str, t
     return unfit
 
 
-def _region(
-    scored: Score, name: str, unfit: tuple[Reason, ...], kept: tuple[Reason, ...], limit: float
+def _line(
+    found: Assessment, place: int, name: str, unfit: tuple[Reason, ...], kept: tuple[Reason, ...]
 ) -> RegionComparison:
-    if not unfit and abs(scored.z) > IMPLAUSIBLE_Z:
-        unfit = (_too_far(scored, name),)
+    """Return one region or the sum of all, with its numbers or without."""
+    share = None if name == TOTAL else _share(found.volumes[0, : found.regions], place)
+    if not unfit and found.judged.is_far[0, place]:
+        unfit = (_too_far(found, place, name),)
     if unfit:
-        return RegionComparison(name, Flag.NOT_COMPARED, unfit)
+        return RegionComparison(name, Flag.NOT_COMPARED, unfit, share_percent=share)
+    is_noted = found.limit is not None and bool(found.judged.is_noted[0, place])
+    scores, at_birth_age = _numbers(found.scores, place), None
+    if found.at_birth_age is not None:
+        at_birth_age = _numbers(found.at_birth_age, place)
     return RegionComparison(
         region=name,
-        flag=_flag(scored.z, limit, kept),
-        reasons=kept,
-        expected_ml=scored.expected_ml,
-        low_ml=scored.low_ml,
-        high_ml=scored.high_ml,
-        z=scored.z,
-        z_low=scored.z_low,
-        z_high=scored.z_high,
-        centile=scored.centile,
-        pooled_z=scored.pooled_z,
-        pooled_centile=scored.pooled_centile,
+        flag=flag_of(int(found.judged.side[0, place]), is_reserved=bool(kept)),
+        reasons=(*kept, *((_noted(name, found.limit),) if is_noted else ())),
+        expected_ml=scores["expected"],
+        low_ml=scores["low"],
+        high_ml=scores["high"],
+        z=scores["z"],
+        z_low=scores["z_low"],
+        z_high=scores["z_high"],
+        centile=scores["centile"],
+        pooled_z=scores["pooled_z"],
+        pooled_centile=scores["pooled_centile"],
+        centile_low=scores["centile_low"],
+        centile_high=scores["centile_high"],
+        sd_ml=scores["sd"],
+        share_percent=share,
+        measurement_error_percent=_known(found.measurement_percent[0, place]),
+        chronological_expected_ml=at_birth_age and at_birth_age["expected"],
+        chronological_z=at_birth_age and at_birth_age["z"],
+        chronological_centile=at_birth_age and at_birth_age["centile"],
     )
 
 
-def _too_far(scored: Score, name: str) -> Reason:
+def _numbers(scores: Scores, place: int) -> dict[str, float | None]:
+    return {name: _known(getattr(scores, name)[0, place]) for name in Scores.__slots__}
+
+
+def _known(number: float) -> float | None:
+    return None if isnan(number) else float(number)
+
+
+def _share(volumes_ml: Iterable[float], place: int) -> float | None:
+    all_ml = list(volumes_ml)
+    total_ml = sum(all_ml)
+    return float(100.0 * all_ml[place] / total_ml) if total_ml > 0 else None
+
+
+def _too_far(found: Assessment, place: int, name: str) -> Reason:
     sentence = (
-        f"{name} measures {scored.volume_ml:.1f} mL where {scored.expected_ml:.1f} mL are "
-        f"expected, more than {IMPLAUSIBLE_Z:g} SD away: not to be believed."
+        f"{name} measures {found.volumes[0, place]:.1f} mL where "
+        f"{found.scores.expected[0, place]:.1f} mL are expected, more than {IMPLAUSIBLE_Z:g} SD "
+        "away: not to be believed."
     )
     return Reason(Code.IMPLAUSIBLE, sentence)
 
 
+def _noted(name: str, limit: float | None) -> Reason:
+    sentence = f"{name} lies outside the middle 95 % of typical children"
+    if limit is not None:
+        sentence += f", but within the limit of {limit:.2f} SD that many measures need"
+    return Reason(Code.BEYOND_95_PERCENT, f"{sentence}: no flag.")
+
+
+def flag_of(side: int, *, is_reserved: bool) -> Flag:
+    """Return the flag of a line that was compared: -1 is low, 1 is high."""
+    if is_reserved:
+        return Flag.UNCALIBRATED
+    return {-1: Flag.LOW, 0: Flag.NOT_FLAGGED, 1: Flag.HIGH}[side]
+
+
+def _total(
+    found: Assessment, regions: tuple[RegionComparison, ...], kept: tuple[Reason, ...]
+) -> RegionComparison:
+    """Compare the sum; it is worth as much as its worst region."""
+    missing = (
+        reason for each in regions if each.flag is Flag.NOT_COMPARED for reason in each.reasons
+    )
+    return _line(found, found.regions, TOTAL, tuple(dict.fromkeys(missing)), kept)
+
+
+def _together(found: Assessment, reference: Reference) -> Multiplicity | None:
+    """Say what so many low regions mean; nothing where nobody is called low."""
+    if found.limit is None or reference.correlations is None:
+        return None
+    is_compared = found.judged.is_compared[0, : found.regions]
+    low = int((found.judged.is_low[0, : found.regions] & is_compared).sum())
+    return multiplicity(reference.correlations.central, found.limit, tuple(is_compared), low)
+
+
 def _pairs(
-    volumes_ml: Mapping[str, float],
+    found: Assessment,
     reference: Reference,
     regions: Iterable[RegionComparison],
     kept: tuple[Reason, ...],
 ) -> tuple[AsymmetryComparison, ...]:
     """Compare the indices of all pairs whose two sides were compared themselves."""
     unfit = {r.region: r.reasons for r in regions if r.flag is Flag.NOT_COMPARED}
-    limit = independent_limit(len(reference.asymmetry)) if reference.asymmetry else inf
     return tuple(
         _pair(
-            _index(volumes_ml, norm),
+            found,
+            place,
             norm,
             (*unfit.get(norm.left, ()), *unfit.get(norm.right, ())),
-            kept,
-            limit,
+            (kept, limit_of_pairs(reference)),
         )
-        for norm in reference.asymmetry
+        for place, norm in enumerate(reference.asymmetry)
     )
 
 
 def _pair(
-    index: float | None,
+    found: Assessment,
+    place: int,
     norm: AsymmetryNorm,
     unfit: tuple[Reason, ...],
-    kept: tuple[Reason, ...],
-    limit: float,
+    said: tuple[tuple[Reason, ...], float],
 ) -> AsymmetryComparison:
+    index, (kept, limit) = _known(found.asymmetries.index[0, place]), said
     if unfit or index is None:
         return AsymmetryComparison(
             norm.pair, index, None, Flag.NOT_COMPARED, tuple(dict.fromkeys(unfit))
         )
-    z = (index - norm.mean.value) / norm.sd.value
-    return AsymmetryComparison(norm.pair, index, z, _flag(z, limit, kept), kept)
-
-
-def _index(volumes_ml: Mapping[str, float], norm: AsymmetryNorm) -> float | None:
-    return asymmetry_index(volumes_ml[norm.left], volumes_ml[norm.right])
-
-
-def _region_limit(reference: Reference, kept: tuple[Reason, ...]) -> float:
-    # Simulating the limit takes a moment, and nobody asks for it where nothing is flagged.
-    return inf if kept else family_wise_limit(reference.correlations.central)
-
-
-def _flag(z: float, limit: float, kept: tuple[Reason, ...]) -> Flag:
-    if kept:
-        return Flag.UNCALIBRATED
-    if abs(z) <= limit:
-        return Flag.NOT_FLAGGED
-    return Flag.LOW if z < 0 else Flag.HIGH
+    is_noted = found.limit is not None and bool(found.pair_is_noted[0, place])
+    return AsymmetryComparison(
+        pair=norm.pair,
+        index=index,
+        z=float(found.asymmetries.z[0, place]),
+        flag=flag_of(int(found.pair_side[0, place]), is_reserved=bool(kept)),
+        reasons=(*kept, *((_noted(f"The asymmetry {norm.pair}", limit),) if is_noted else ())),
+        population_mean=norm.mean.value,
+        population_sd=norm.sd.value,
+    )
 
 
 def _not_compared(
@@ -248,42 +294,39 @@ def _not_compared(
     reasons: tuple[Reason, ...],
 ) -> Comparison:
     # In the reference's order; under another protocol there may be regions that it does not know.
-    names = dict.fromkeys((*reference.region_names, *volumes_ml))
-    return _comparison(
-        reference,
-        conditions,
-        reasons,
-        tuple(
-            RegionComparison(name, Flag.NOT_COMPARED, reasons)
-            for name in names
-            if name in volumes_ml
-        ),
-        # The index needs no reference, only its z does.
-        tuple(
-            AsymmetryComparison(
-                norm.pair, _index(volumes_ml, norm), None, Flag.NOT_COMPARED, reasons
-            )
-            for norm in reference.asymmetry
-            if {norm.left, norm.right} <= set(volumes_ml)
-        ),
-    )
-
-
-def _comparison(
-    reference: Reference,
-    conditions: Conditions,
-    reasons: Iterable[Reason],
-    regions: tuple[RegionComparison, ...],
-    pairs: tuple[AsymmetryComparison, ...],
-) -> Comparison:
-    of_regions = (reason for region in regions for reason in region.reasons)
-    of_pairs = (reason for pair in pairs for reason in pair.reasons)
+    names = [
+        name for name in dict.fromkeys((*reference.region_names, *volumes_ml)) if name in volumes_ml
+    ]
+    all_ml = [volumes_ml[name] for name in names]
     return Comparison(
         reference_id=reference.id,
         reference_version=reference.version,
         tier=tier_of(reference, conditions),
         site_status=conditions.site_status,
-        regions=regions,
-        asymmetry=pairs,
-        reasons=tuple(dict.fromkeys((*reasons, *of_regions, *of_pairs))),
+        # Share and index need no reference, only z does.
+        regions=tuple(
+            RegionComparison(name, Flag.NOT_COMPARED, reasons, share_percent=_share(all_ml, place))
+            for place, name in enumerate(names)
+        ),
+        asymmetry=tuple(
+            AsymmetryComparison(
+                norm.pair,
+                asymmetry_index(volumes_ml[norm.left], volumes_ml[norm.right]),
+                None,
+                Flag.NOT_COMPARED,
+                reasons,
+            )
+            for norm in reference.asymmetry
+            if {norm.left, norm.right} <= set(volumes_ml)
+        ),
+        reasons=reasons,
+        total=RegionComparison(TOTAL, Flag.NOT_COMPARED, reasons) if has_sum(reference) else None,
     )
+
+
+def _comparison(found: Comparison) -> Comparison:
+    """Return a comparison whose reasons hold those of its regions and pairs, each once."""
+    lines = (*found.regions, *((found.total,) if found.total else ()))
+    of_lines = (reason for line in lines for reason in line.reasons)
+    of_pairs = (reason for pair in found.asymmetry for reason in pair.reasons)
+    return replace(found, reasons=tuple(dict.fromkeys((*found.reasons, *of_lines, *of_pairs))))

@@ -4,14 +4,18 @@ Only the border between text and values; `reference.py` turns a document into a 
 """
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag
 
 from fontanelle.norms.comparison import Sex, Tier
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$")]
+Key = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Matrix = tuple[tuple[float, ...], ...]
+Laterality = Literal["left", "right", "none"]
+SCHEMA = "fontanelle.reference/1"
 
 
 class Status(StrEnum):
@@ -21,6 +25,14 @@ class Status(StrEnum):
     DERIVED = "derived"
     LOCAL = "local"
     UNKNOWN = "unknown"
+
+
+class ModelKind(StrEnum):
+    """What is known of each region, and so how a volume is compared with it."""
+
+    LINEAR = "linear"
+    MEAN_SD = "mean_sd"
+    LMS = "lms"
 
 
 class _Part(BaseModel):
@@ -67,26 +79,43 @@ class CitationDocument(_Part):
     licence: str
 
 
+def _knowledge(number: Any) -> str:  # noqa: ANN401 (what a file holds)
+    status = number.get("status") if isinstance(number, dict) else getattr(number, "status", None)
+    return UNKNOWN if status == Status.UNKNOWN else KNOWN
+
+
+KNOWN, UNKNOWN = "(known)", "(unknown)"
+MaybeNumber = (
+    Annotated[
+        Annotated[NumberDocument, Tag(KNOWN)] | Annotated[UnknownDocument, Tag(UNKNOWN)],
+        Discriminator(_knowledge),
+    ]
+    | None
+)
+"""A number that may be stated to be unknown, or not stated at all."""
+
+
 class PopulationDocument(_Part):
     """Whom the reference was made of; what a comparison needs by name, the rest as facts."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
-    __pydantic_extra__: dict[str, FactDocument] = Field(init=False)
+    __pydantic_extra__: dict[Key, FactDocument] = Field(init=False)
 
     n: NumberDocument
-    male_share: NumberDocument
-    age_mean: NumberDocument
-    age_sd: NumberDocument
+    male_share: MaybeNumber = None
+    age_mean: MaybeNumber = None
+    age_sd: MaybeNumber = None
+    age_sex_correlation: MaybeNumber = None
 
 
 class ProtocolDocument(_Part):
     """How the reference's scans were made and labelled."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
-    __pydantic_extra__: dict[str, FactDocument | str] = Field(init=False)
+    __pydantic_extra__: dict[Key, FactDocument | str] = Field(init=False)
 
     label_protocol: Slug
-    package_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None
+    package_digest: Sha256 | None
 
 
 class ValidityDocument(_Part):
@@ -105,8 +134,8 @@ class ValidityDocument(_Part):
     extrapolate: Literal[False]
 
 
-class ModelDocument(_Part):
-    """Regression on age and sex; other kinds are refused until something computes them."""
+class LinearModelDocument(_Part):
+    """Regression on age and sex."""
 
     kind: Literal["linear"]
     equation: str
@@ -116,22 +145,75 @@ class ModelDocument(_Part):
     residual_distribution: str | None = None
 
 
-class RegionDocument(_Part):
-    """One region's numbers, and those that the paper has but nobody could read yet."""
+class MeanSdModelDocument(_Part):
+    """Mean and SD alone: every child is expected the same."""
 
+    kind: Literal["mean_sd"]
+    equation: str
+    residual_distribution: str | None = None
+
+
+class LmsModelDocument(_Part):
+    """Rows of L, M and S by sex and age (Cole and Green 1992)."""
+
+    kind: Literal["lms"]
+    equation: str
+
+
+class _AnyRegion(_Part):
     name: Slug
     label: Annotated[int, Field(ge=1)]
-    laterality: Literal["left", "right", "none"]
+    laterality: Laterality
+    share_of_total: NumberDocument | None = None
+    male_mean: MaybeNumber = None
+    female_mean: MaybeNumber = None
+    male_sd: MaybeNumber = None
+    female_sd: MaybeNumber = None
+
+
+class LinearRegionDocument(_AnyRegion):
+    """One region's regression, and what the paper has but nobody could read yet."""
+
     mean: NumberDocument
     sd: NumberDocument
     sex_effect: NumberDocument
     age_slope: NumberDocument
     residual_sd: NumberDocument
-    share_of_total: NumberDocument
-    male_mean: NumberDocument | UnknownDocument | None = None
-    female_mean: NumberDocument | UnknownDocument | None = None
-    published_sex_coefficient: NumberDocument | UnknownDocument | None = None
-    published_age_coefficient: NumberDocument | UnknownDocument | None = None
+    published_sex_coefficient: MaybeNumber = None
+    published_age_coefficient: MaybeNumber = None
+    r_squared: MaybeNumber = None
+
+
+class MeanSdRegionDocument(_AnyRegion):
+    """One region's mean and SD."""
+
+    mean: NumberDocument
+    sd: NumberDocument
+
+
+class LmsRowDocument(_Part):
+    """L, M and S of one sex at one age; M in the unit of the rows."""
+
+    sex: Sex
+    age_days: Annotated[int, Field(ge=0)]
+    L: float
+    M: Annotated[float, Field(gt=0)]
+    S: Annotated[float, Field(gt=0)]
+
+
+class LmsDocument(_Part):
+    """One region's rows, with the provenance of them all."""
+
+    unit: Literal["mL", "cm"]
+    status: Literal[Status.PUBLISHED, Status.DERIVED, Status.LOCAL]
+    source: str
+    rows: Annotated[tuple[LmsRowDocument, ...], Field(min_length=2)]
+
+
+class LmsRegionDocument(_AnyRegion):
+    """One region's LMS table."""
+
+    lms: LmsDocument
 
 
 class TotalDocument(_Part):
@@ -195,28 +277,88 @@ class DigestDocument(_Part):
 
     algorithm: Literal["sha256"]
     over: str
-    value: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    value: Sha256
 
 
-class ReferenceDocument(_Part):
-    """A whole reference file."""
+class EntryDocument(_Part):
+    """Who typed the numbers in, when (UTC), from where, and who did so a second time."""
 
+    by: Annotated[str, Field(min_length=1)]
+    at: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$")]
+    source: str
+    checked_by: Annotated[str, Field(min_length=1)] | None = None
+
+
+class _AnyReference(_Part):
     schema_name: Annotated[Literal["fontanelle.reference/1"], Field(alias="schema")]
     id: Slug
     revision: Annotated[int, Field(ge=1)]
     title: str
     citation: CitationDocument
-    status_values: tuple[Status, ...]
+    status_values: tuple[Status, ...] = tuple(Status)
     population: PopulationDocument
     protocol: ProtocolDocument
     validity: ValidityDocument
-    model: ModelDocument
-    regions: Annotated[tuple[RegionDocument, ...], Field(min_length=1)]
-    total: TotalDocument
-    asymmetry: tuple[AsymmetryDocument, ...]
-    correlations: CorrelationsDocument
+    asymmetry: tuple[AsymmetryDocument, ...] = ()
+    correlations: CorrelationsDocument | None = None
     calibration: CalibrationDocument
     tiers: TiersDocument
     contradictions: tuple[ContradictionDocument, ...] = ()
     unknown: tuple[str, ...] = ()
+    entry: EntryDocument | None = None
     digest: DigestDocument
+
+
+class LinearReferenceDocument(_AnyReference):
+    """A reference file of kind `linear`."""
+
+    model: LinearModelDocument
+    regions: Annotated[tuple[LinearRegionDocument, ...], Field(min_length=1)]
+    total: TotalDocument | None = None
+
+
+class MeanSdReferenceDocument(_AnyReference):
+    """A reference file of kind `mean_sd`."""
+
+    model: MeanSdModelDocument
+    regions: Annotated[tuple[MeanSdRegionDocument, ...], Field(min_length=1)]
+
+
+class LmsReferenceDocument(_AnyReference):
+    """A reference file of kind `lms`."""
+
+    model: LmsModelDocument
+    regions: Annotated[tuple[LmsRegionDocument, ...], Field(min_length=1)]
+
+
+AnyReferenceDocument = LinearReferenceDocument | MeanSdReferenceDocument | LmsReferenceDocument
+AnyRegionDocument = LinearRegionDocument | MeanSdRegionDocument | LmsRegionDocument
+
+
+def _kind(members: Any) -> str:  # noqa: ANN401 (what a file holds)
+    """Return the model that a file names; one that nobody knows is refused as a linear one."""
+    model = members.get("model") if isinstance(members, dict) else getattr(members, "model", None)
+    kind = model.get("kind") if isinstance(model, dict) else getattr(model, "kind", None)
+    return f"({kind})" if kind in tuple(ModelKind) else f"({ModelKind.LINEAR})"
+
+
+class ReferenceDocument(
+    RootModel[
+        Annotated[
+            Annotated[LinearReferenceDocument, Tag("(linear)")]
+            | Annotated[MeanSdReferenceDocument, Tag("(mean_sd)")]
+            | Annotated[LmsReferenceDocument, Tag("(lms)")],
+            Discriminator(_kind),
+        ]
+    ]
+):
+    """A whole reference file, `fontanelle.reference/1`: numbers with their provenance."""
+
+
+def place(location: tuple[int | str, ...]) -> str:
+    """Return where in a file pydantic found something, without its own names of alternatives."""
+    parts = (str(part) for part in location)
+    return ".".join(part for part in parts if part[0] != "(" and part not in _ALTERNATIVES)
+
+
+_ALTERNATIVES = frozenset({"FactDocument", "str"})

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 from fontanelle.errors import Code, Reason
 from fontanelle.norms.comparison import Child, Conditions, ProtocolMatch, SiteStatus
+from fontanelle.norms.prematurity import corrected_age_days
+from fontanelle.norms.tiers import is_calibrated, tier_of
 from fontanelle.norms.values import Reference
 
 ABOUT_AGE = frozenset(
@@ -20,22 +22,57 @@ def obstacles(child: Child, reference: Reference, conditions: Conditions) -> tup
         *conditions.obstacles,
         *_scan(reference, conditions),
         *_protocol(reference, conditions),
-        *child.reasons,
-        *_age(child, reference),
+        *_said(child),
+        *_age(child, reference, conditions),
         *_sex(child, reference),
     )
 
 
-def remarks(child: Child, reference: Reference) -> tuple[Reason, ...]:
+def deciding_age_days(child: Child, conditions: Conditions) -> int | None:
+    """Return the age that a child is compared at: the corrected one where it is corrected."""
+    corrected = corrected_of(child, conditions)
+    return child.age_days if corrected is None else corrected
+
+
+def corrected_of(child: Child, conditions: Conditions) -> int | None:
+    """Return the child's corrected age; None where its age is not to be corrected."""
+    if child.age_days is None:
+        return None
+    return corrected_age_days(child.age_days, child.gestational_age_weeks, conditions.correction)
+
+
+def remarks(child: Child, reference: Reference, conditions: Conditions) -> tuple[Reason, ...]:
     """Return what holds for a child that is compared, and hinders nothing."""
-    validity = reference.validity
-    if child.age_days is None or not validity.is_near_edge(child.age_days):
-        return ()
-    sentence = (
-        f"The age of {child.age_days} days is within {validity.edge_note_days} days of an end of "
-        f"the reference ({validity.age_days_min} to {validity.age_days_max} days)."
-    )
-    return (Reason(Code.EDGE_OF_RANGE, sentence),)
+    return (*_preterm(child, conditions), *_edge(child, reference, conditions))
+
+
+def _edge(child: Child, reference: Reference, conditions: Conditions) -> Iterator[Reason]:
+    validity, age_days = reference.validity, deciding_age_days(child, conditions)
+    if age_days is not None and validity.is_near_edge(age_days):
+        yield Reason(
+            Code.EDGE_OF_RANGE,
+            f"The {_age_word(child, conditions)} of {age_days} days is within "
+            f"{validity.edge_note_days} days of an end of the reference "
+            f"({validity.age_days_min} to {validity.age_days_max} days).",
+        )
+
+
+def _preterm(child: Child, conditions: Conditions) -> Iterator[Reason]:
+    weeks, corrected = child.gestational_age_weeks, corrected_of(child, conditions)
+    if corrected is not None:
+        yield Reason(
+            Code.AGE_CORRECTED,
+            f"Born at {weeks} weeks: the corrected age of {corrected} days decides "
+            f"({child.age_days} days since birth), and z is shown at both. Children born preterm "
+            "also have smaller brains for reasons that no correction of the age removes.",
+        )
+    elif weeks is not None and conditions.correction.is_preterm(weeks):
+        last_day = conditions.correction.last_day(weeks)
+        yield Reason(
+            Code.CORRECTION_ENDED,
+            f"Born at {weeks} weeks: ages are corrected until {last_day} days only, so the age "
+            "since birth decides; z makes a step there.",
+        )
 
 
 def reservations(reference: Reference, conditions: Conditions) -> tuple[Reason, ...]:
@@ -44,8 +81,17 @@ def reservations(reference: Reference, conditions: Conditions) -> tuple[Reason, 
 
 
 def _site(reference: Reference, conditions: Conditions) -> Iterator[Reason]:
-    if conditions.site_status is SiteStatus.NONE:
-        prior = reference.calibration
+    if is_calibrated(reference, conditions):
+        return
+    prior = reference.calibration
+    if conditions.site_status is not SiteStatus.NONE:
+        yield Reason(
+            Code.SITE_UNCALIBRATED,
+            f"The tier {tier_of(reference, conditions)} was asked for, which does not know this "
+            f"site's offset (assumed SD {prior.prior_sd.value:g} % of each mean, inside every "
+            "interval): nothing is called normal or abnormal.",
+        )
+    else:
         yield Reason(
             Code.SITE_UNCALIBRATED,
             f"No normal heads of this site were measured: its offset is not known (assumed SD "
@@ -101,18 +147,37 @@ def _protocol(reference: Reference, conditions: Conditions) -> Iterator[Reason]:
         )
 
 
-def _age(child: Child, reference: Reference) -> Iterator[Reason]:
-    validity = reference.validity
+def _said(child: Child) -> Iterator[Reason]:
+    # Whose gestational age is known here is corrected here.
+    is_known = child.gestational_age_weeks is not None
+    for reason in child.reasons:
+        if reason.code is not Code.AGE_NOT_CORRECTED or not is_known:
+            yield reason
+
+
+def _age(child: Child, reference: Reference, conditions: Conditions) -> Iterator[Reason]:
+    validity, corrected = reference.validity, corrected_of(child, conditions)
     if child.age_days is None:
         # The caller may have said already what is wrong with the age.
         if not ABOUT_AGE & {reason.code for reason in child.reasons}:
             yield Reason(Code.AGE_UNKNOWN, "The age is not known, so that nothing can be expected.")
-    elif not validity.covers_age(child.age_days):
+        return
+    covered = f"{validity.age_days_min} to {validity.age_days_max} days; nothing is extrapolated."
+    if not validity.covers_age(child.age_days):
         yield Reason(
             Code.AGE_OUT_OF_RANGE,
-            f"The age of {child.age_days} days is outside the reference's "
-            f"{validity.age_days_min} to {validity.age_days_max} days; nothing is extrapolated.",
+            f"The age of {child.age_days} days is outside the reference's {covered}",
         )
+    if corrected is not None and not validity.covers_age(corrected):
+        yield Reason(
+            Code.AGE_OUT_OF_RANGE,
+            f"The corrected age of {corrected} days (born at {child.gestational_age_weeks} weeks) "
+            f"is outside the reference's {covered}",
+        )
+
+
+def _age_word(child: Child, conditions: Conditions) -> str:
+    return "age" if corrected_of(child, conditions) is None else "corrected age"
 
 
 def _sex(child: Child, reference: Reference) -> Iterator[Reason]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from fontanelle.norms.comparison import Sex, Tier
-from fontanelle.norms.document import Matrix, Status
+from fontanelle.norms.document import Laterality, Matrix, ModelKind, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +63,19 @@ class Population:
     male_share
         Share of boys, 0 to 1.
     age_mean, age_sd
-        Years.
+        Years; the SD with n in the denominator. With `male_share` they are known where the model
+        is linear; elsewhere they may be None.
+    age_sex_correlation
+        Of age and sex (1 for a boy); None where nobody knows it.
     facts
         What else is stated about them.
     """
 
     n: Num
-    male_share: Num
-    age_mean: Num
-    age_sd: Num
+    male_share: Num | None
+    age_mean: Num | None
+    age_sd: Num | None
+    age_sex_correlation: Num | None
     facts: tuple[Fact, ...]
 
 
@@ -104,6 +108,8 @@ class RegionNorm:
 
     Attributes
     ----------
+    label, laterality
+        The region's number in label arrays, and its side.
     mean, sd
         Pooled over age and sex, mL.
     sex_effect
@@ -113,19 +119,79 @@ class RegionNorm:
     residual_sd
         After age and sex, mL.
     share_of_total
-        Percent of the sum of all regions.
+        Percent of the sum of all regions; None where their sum says nothing.
     facts
         What the source has beside these, most of it not known.
     """
 
     name: str
+    label: int
+    laterality: Laterality
     mean: Num
     sd: Num
     sex_effect: Num
     age_slope: Num
     residual_sd: Num
-    share_of_total: Num
+    share_of_total: Num | None
     facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MeanSdNorm:
+    """One region of which only mean and SD are known, mL: every child is expected the same."""
+
+    name: str
+    label: int
+    laterality: Laterality
+    mean: Num
+    sd: Num
+    share_of_total: Num | None
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LmsRow:
+    """Power L, median M and variation S at one age; M in the unit of the region."""
+
+    age_days: int
+    l: float  # noqa: E741 (the method's own name)
+    m: float
+    s: float
+
+
+@dataclass(frozen=True, slots=True)
+class LmsNorm:
+    """One region by the LMS method; between rows L, M and S are linear in age.
+
+    Attributes
+    ----------
+    male, female
+        Rows by ascending age, from the first to the last age for which the reference speaks; empty
+        for a sex that it does not cover.
+    unit
+        Of M.
+    status, source
+        Of all rows.
+    """
+
+    name: str
+    label: int
+    laterality: Laterality
+    male: tuple[LmsRow, ...]
+    female: tuple[LmsRow, ...]
+    unit: str
+    status: Status
+    source: str
+    share_of_total: Num | None
+    facts: tuple[Fact, ...]
+
+    def rows(self, sex: Sex) -> tuple[LmsRow, ...]:
+        """Return the rows of a sex."""
+        return self.male if sex is Sex.MALE else self.female
+
+
+Norm = RegionNorm | MeanSdNorm | LmsNorm
+"""One region by any of the models; all regions of a reference have the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +244,16 @@ class CalibrationPrior:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """Who typed a reference's numbers in, when (UTC), from where, and who did so a second time."""
+
+    by: str
+    at: str
+    source: str
+    checked_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Reference:
     """Normative data of one population, under one label protocol.
 
@@ -189,8 +265,17 @@ class Reference:
         Which anatomy belongs to which region; nothing else may be compared.
     package_digest
         SHA-256 of the only package that may be compared; None where any of the protocol may.
+    kind
+        The model; `regions` are all of the norm that belongs to it: `RegionNorm` for `linear`,
+        `MeanSdNorm` for `mean_sd`, `LmsNorm` for `lms`.
+    total
+        None where the model is not linear, or the sum of the regions says nothing.
+    correlations
+        None where nobody knows them.
     tiers
         Those that its numbers allow, best first.
+    entry
+        None where no person typed it in.
     unknown, contradictions
         What the source does not say, and where it disagrees with itself, in words.
     """
@@ -205,16 +290,23 @@ class Reference:
     protocol_facts: tuple[Fact, ...]
     population: Population
     validity: Validity
-    regions: tuple[RegionNorm, ...]
-    total: Total
+    kind: ModelKind
+    regions: tuple[Norm, ...]
+    total: Total | None
     asymmetry: tuple[AsymmetryNorm, ...]
-    correlations: Correlations
+    correlations: Correlations | None
     calibration: CalibrationPrior
     tiers: tuple[Tier, ...]
     unknown: tuple[str, ...]
     contradictions: tuple[str, ...]
+    entry: Entry | None = None
 
     @property
     def region_names(self) -> tuple[str, ...]:
         """Names in the reference's order."""
         return tuple(region.name for region in self.regions)
+
+    @property
+    def linear_regions(self) -> tuple[RegionNorm, ...]:
+        """The regions of a linear reference; empty where the model is another."""
+        return tuple(region for region in self.regions if isinstance(region, RegionNorm))

@@ -6,11 +6,11 @@ How a worker takes and ends one is in `leases`.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
 from sqlalchemy import ColumnElement, Select, exists, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.orm import Session, aliased, undefer
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased, undefer
 
 from fontanelle.errors import Code, Reason, Refused, code_of
 from fontanelle.lifecycle import AnalysisState, SeriesState, Verdict
@@ -71,6 +71,7 @@ def queue(
     *,
     by: str,
     gestational_age_weeks: int | None = None,
+    head_circumference_cm: float | None = None,
 ) -> int:
     """Queue an analysis and its announcement; return its id.
 
@@ -87,6 +88,7 @@ def queue(
         AnalysisRow.package_sha256 == tooling.package_sha256,
         AnalysisRow.reference_version == tooling.reference_version,
         AnalysisRow.gestational_age_weeks.is_not_distinct_from(gestational_age_weeks),
+        AnalysisRow.head_circumference_cm.is_not_distinct_from(head_circumference_cm),
         AnalysisRow.state.not_in((AnalysisState.CANCELLED, AnalysisState.SUPERSEDED)),
     )
     known = session.scalar(select(AnalysisRow.id).where(*same))
@@ -111,6 +113,7 @@ def queue(
             reference_id=tooling.reference_id,
             reference_version=tooling.reference_version,
             gestational_age_weeks=gestational_age_weeks,
+            head_circumference_cm=head_circumference_cm,
             requested_by=by,
             state=AnalysisState.QUEUED,
         )
@@ -127,7 +130,8 @@ def queue_selected(
     """Queue the analysis of a series that was selected; None where nothing is to be done.
 
     What a person cancelled stays cancelled, until a person asks again or the series grows. A
-    gestational age that somebody stated of this study holds for every later analysis of it.
+    gestational age or head circumference that somebody stated of this study holds for every later
+    analysis of it.
     """
     lock_study_of(session, series_id)
     known = select(AnalysisRow.id).where(
@@ -140,15 +144,33 @@ def queue_selected(
     )
     if session.scalar(known.limit(1)) is not None:
         return None
+    return queue(session, series_id, revision, tooling, by=by, **_stated(session, series_id))
+
+
+class _Stated(TypedDict):
+    """What an order said of the child."""
+
+    gestational_age_weeks: int | None
+    head_circumference_cm: float | None
+
+
+def _stated(session: Session, series_id: int) -> _Stated:
+    """Return what was last said of the child in any analysis of the study."""
     study_id = select(SeriesRow.study_id).where(SeriesRow.id == series_id).scalar_subquery()
-    weeks = session.scalar(
-        select(AnalysisRow.gestational_age_weeks)
-        .join(SeriesRow, SeriesRow.id == AnalysisRow.series_id)
-        .where(SeriesRow.study_id == study_id, AnalysisRow.gestational_age_weeks.is_not(None))
-        .order_by(AnalysisRow.id.desc())
-        .limit(1)
+
+    def last(column: InstrumentedAttribute[Any]) -> Any:  # noqa: ANN401 (any column's value)
+        return session.scalar(
+            select(column)
+            .join(SeriesRow, SeriesRow.id == AnalysisRow.series_id)
+            .where(SeriesRow.study_id == study_id, column.is_not(None))
+            .order_by(AnalysisRow.id.desc())
+            .limit(1)
+        )
+
+    return _Stated(
+        gestational_age_weeks=last(AnalysisRow.gestational_age_weeks),
+        head_circumference_cm=last(AnalysisRow.head_circumference_cm),
     )
-    return queue(session, series_id, revision, tooling, by=by, gestational_age_weeks=weeks)
 
 
 def retool(session: Session, tooling: Tooling) -> list[int]:
@@ -189,6 +211,7 @@ def queue_for(
     study_instance_uid: str | None = None,
     accession_number: str | None = None,
     gestational_age_weeks: int | None = None,
+    head_circumference_cm: float | None = None,
 ) -> int:
     """Queue what a person or a system asks for, by exactly one identifier.
 
@@ -227,6 +250,7 @@ def queue_for(
         tooling,
         by=by,
         gestational_age_weeks=gestational_age_weeks,
+        head_circumference_cm=head_circumference_cm,
     )
 
 

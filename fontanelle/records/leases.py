@@ -58,6 +58,7 @@ class Work:
     instances: tuple[StoredInstance, ...]
     series: tuple[SeriesSeen, ...]
     gestational_age_weeks: int | None = None
+    head_circumference_cm: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,7 @@ def claim(session: Session, analysis_id: int, *, owner: str, lease_s: float) -> 
         instances=instances_of(session, series.id, row.series_revision),
         series=tuple(of_study(session, series.study_id)),
         gestational_age_weeks=row.gestational_age_weeks,
+        head_circumference_cm=row.head_circumference_cm,
     )
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import (
     CheckConstraint,
     DateTime,
     Dialect,
+    Double,
     ForeignKey,
     Identity,
     Index,
@@ -56,6 +57,7 @@ class Base(DeclarativeBase):
         datetime: DateTime(timezone=True),
         str: Words(),
         int: BigInteger(),
+        float: Double(),
         dict[str, Any]: JSON(),
         list[Any]: JSON(),
     }
@@ -185,6 +187,7 @@ class AnalysisRow(Base):
             "package_sha256",
             "reference_version",
             "gestational_age_weeks",
+            "head_circumference_cm",
             unique=True,
             postgresql_where=_OPEN,
             postgresql_nulls_not_distinct=True,
@@ -206,6 +209,7 @@ class AnalysisRow(Base):
     reference_id: Mapped[str]
     reference_version: Mapped[str]
     gestational_age_weeks: Mapped[int | None]
+    head_circumference_cm: Mapped[float | None]
     requested_by: Mapped[str]
     state: Mapped[str]
     fitness: Mapped[str | None]
@@ -370,13 +374,33 @@ class IdempotentAnswerRow(Base):
 
 
 class ReferenceRow(Base):
-    """A normative reference, sealed by its digest."""
+    """A normative reference, sealed by its digest. A trigger keeps every row as it came."""
 
     __tablename__ = "reference"
+    __table_args__ = (_one_of("origin", ("shipped", "imported")),)
 
     version: Mapped[str] = mapped_column(primary_key=True)
     reference_id: Mapped[str] = mapped_column(index=True)
     document: Mapped[str]
+    origin: Mapped[str] = mapped_column(server_default="shipped")
+    loaded_by: Mapped[str] = mapped_column(server_default="fontanelle")
+    loaded_at: Mapped[datetime] = _now()
+
+
+class CalibrationRow(Base):
+    """A site's offsets from a reference under a package; the latest counts, and none changes."""
+
+    __tablename__ = "calibration"
+    __table_args__ = (Index(None, "reference_version", "package_sha256"),)
+
+    version: Mapped[str] = mapped_column(primary_key=True)
+    reference_version: Mapped[str] = mapped_column(ForeignKey("reference.version"))
+    package_sha256: Mapped[str]
+    n: Mapped[int]
+    made_at: Mapped[datetime]
+    made_by: Mapped[str]
+    document: Mapped[str]
+    loaded_by: Mapped[str]
     loaded_at: Mapped[datetime] = _now()
 
 

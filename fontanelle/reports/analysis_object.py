@@ -5,8 +5,7 @@ that it belongs to, or by its path in `unknown`. Nothing is left out, and nothin
 """
 
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fontanelle.errors import Reason
@@ -14,41 +13,23 @@ from fontanelle.imaging.quality import QualityCheck
 from fontanelle.imaging.selection import Decision
 from fontanelle.imaging.volumes import RegionVolumes, Volumes
 from fontanelle.norms.comparison import AsymmetryComparison, Flag, RegionComparison
+from fontanelle.reports.compared import (
+    at_chronological_age,
+    codes_of,
+    compared_pair,
+    compared_region,
+    compared_total,
+    together,
+)
+from fontanelle.reports.earlier import earlier_object
+from fontanelle.reports.head_object import head_object
 from fontanelle.reports.notice import NOTICE
 from fontanelle.reports.result import Result
-from fontanelle.reports.rounding import ML_DECIMALS, PERCENT_DECIMALS, Z_DECIMALS
+from fontanelle.reports.rounding import cm, ml, percent
+from fontanelle.reports.unknown import unknown_of
 from fontanelle.reports.withholding import redacted
 
 Json = Mapping[str, object]
-
-UNKNOWN = {
-    "id": "Only the service numbers its analyses.",
-    "fitness": "The input was rejected; there is nothing whose fitness could be judged.",
-    "patient.id": "The input names no patient.",
-    "patient.issuer": "The source does not say who issued the patient's identifier.",
-    "patient.sex": "The source does not say the sex.",
-    "patient.birth_date": "The date of birth is absent, malformed or a placeholder.",
-    "patient.age_days": "The age is not known.",
-    "patient.age_source": "The age is not known.",
-    "study_instance_uid": "The input is not a DICOM series.",
-    "series_instance_uid": "The input is not a DICOM series.",
-    "accession_number": "The source carries no accession number.",
-    "engine": "No network ran.",
-    "reference": "Nothing was compared.",
-    "scan": "The input was rejected before its geometry was known.",
-    "summary.total_ml": "No volumes leave; see the reasons.",
-    "summary.intracranial_ml": "No volumes leave; see the reasons.",
-    "summary.ventricles_ml": "No volumes leave; see the reasons.",
-    "summary.head_circumference_cm": "The head circumference is not measured.",
-    "summary.corrected_age_days": "Corrected ages are not computed.",
-    "summary.regions_below_5th_centile": "Nobody is called low before the site is calibrated.",
-    "summary.share_of_children_with_as_many": "Nobody is called low before the site is calibrated.",
-    "quality[].value": "The check rests on no single number, or the number is withheld.",
-    "objects[].sop_instance_uid": "Only a DICOM object has a UID.",
-}
-"""Why a value is null, by its path; a place in a list is written `[]`."""
-INDEX = re.compile(r"\[\d+\]")
-UNSAID = "The step that would know it did not say."
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +58,7 @@ def analysis_object(
         Why each series of the study was or was not measured.
     """
     result = redacted(result)
-    volumes = result.volumes
+    volumes, comparison = result.volumes, result.comparison
     found: dict[str, object] = {
         "id": None,
         "state": result.state,
@@ -93,8 +74,12 @@ def analysis_object(
         "reference": _reference(result),
         "scan": _scan(result),
         "measurements": [] if volumes is None else _measurements(result, volumes),
-        "asymmetry": [_asymmetry(pair) for pair in _asymmetries(result)],
-        "summary": _summary(volumes),
+        "total": None if volumes is None else compared_total(comparison, volumes.total_ml),
+        "asymmetry": [compared_pair(pair) for pair in _asymmetries(result)],
+        "at_chronological_age": at_chronological_age(comparison),
+        "summary": _summary(result),
+        "head_size": head_object(result.head),
+        "earlier": [earlier_object(each) for each in result.earlier],
         "quality": [_quality(check) for check in result.quality],
         "reasons": [_reason(reason) for reason in result.reasons],
         "remarks": [_reason(remark) for remark in result.remarks],
@@ -105,10 +90,7 @@ def analysis_object(
         "digest": result.digest,
         "rendered_at": result.rendered_at.isoformat(),
     }
-    found["unknown"] = [
-        {"path": path, "sentence": UNKNOWN.get(INDEX.sub("[]", path), UNSAID)}
-        for path in _bare_nulls(found, "")
-    ]
+    found["unknown"] = unknown_of(found)
     return found
 
 
@@ -131,6 +113,7 @@ def _patient(result: Result) -> Json:
         "birth_date": patient.birth_date,
         "age_days": patient.age_days,
         "age_source": patient.age_source,
+        "gestational_age_weeks": patient.gestational_age_weeks,
     }
 
 
@@ -143,6 +126,7 @@ def _package(result: Result) -> Json:
         "protocol": package.protocol,
         "protocol_match": package.protocol_match,
         "intended_age_days": list(package.intended_age_days),
+        "qualified": package.qualified,
     }
 
 
@@ -204,21 +188,14 @@ def _silent(region: RegionVolumes, result: Result) -> RegionComparison:
 def _measurement(
     region: RegionVolumes, total_ml: float, compared: RegionComparison
 ) -> dict[str, object]:
+    found = compared_region(compared, region.compartment_ml)
+    share = 100 * region.compartment_ml / total_ml if total_ml else None
     return {
-        "volume_ml": _ml(region.compartment_ml),
-        "parenchyma_ml": _ml(region.parenchyma_ml),
-        "csf_ml": _ml(region.csf_ml),
-        "expected_ml": _ml(compared.expected_ml),
-        "low_ml": _ml(compared.low_ml),
-        "high_ml": _ml(compared.high_ml),
-        "z": _z(compared.z),
-        "z_low": _z(compared.z_low),
-        "z_high": _z(compared.z_high),
-        "centile": _percent(compared.centile),
-        "share_percent": _percent(100 * region.compartment_ml / total_ml) if total_ml else None,
-        "pooled": {"z": _z(compared.pooled_z), "centile": _percent(compared.pooled_centile)},
-        "flag": compared.flag,
-        "reasons": _codes(compared.reasons),
+        "volume_ml": found.pop("volume_ml"),
+        "parenchyma_ml": ml(region.parenchyma_ml),
+        "csf_ml": ml(region.csf_ml),
+        **found,
+        "share_percent": percent(share),
     }
 
 
@@ -228,25 +205,16 @@ def _asymmetries(result: Result) -> Sequence[AsymmetryComparison]:
     return result.comparison.asymmetry
 
 
-def _asymmetry(pair: AsymmetryComparison) -> Json:
+def _summary(result: Result) -> Json:
+    volumes, comparison = result.volumes, result.comparison
+    circumference = None if result.head is None else result.head.circumference
     return {
-        "pair": pair.pair,
-        "index": _percent(pair.index),
-        "z": _z(pair.z),
-        "flag": pair.flag,
-        "reasons": _codes(pair.reasons),
-    }
-
-
-def _summary(volumes: Volumes | None) -> Json:
-    return {
-        "total_ml": None if volumes is None else _ml(volumes.total_ml),
-        "intracranial_ml": None if volumes is None else _ml(volumes.intracranial_ml),
-        "ventricles_ml": None if volumes is None else _ml(volumes.ventricles_ml),
-        "head_circumference_cm": None,
-        "corrected_age_days": None,
-        "regions_below_5th_centile": None,
-        "share_of_children_with_as_many": None,
+        "total_ml": None if volumes is None else ml(volumes.total_ml),
+        "intracranial_ml": None if volumes is None else ml(volumes.intracranial_ml),
+        "ventricles_ml": None if volumes is None else ml(volumes.ventricles_ml),
+        "head_circumference_cm": None if circumference is None else cm(circumference.cm),
+        "corrected_age_days": None if comparison is None else comparison.corrected_age_days,
+        **together(comparison),
     }
 
 
@@ -256,7 +224,7 @@ def _quality(check: QualityCheck) -> Json:
         "grade": check.grade,
         "value": None if check.value is None else round(check.value, 4),
         "sentence": check.sentence,
-        "reasons": _codes(() if check.reason is None else (check.reason,)),
+        "reasons": codes_of(() if check.reason is None else (check.reason,)),
     }
 
 
@@ -278,34 +246,3 @@ def _object(rendered: RenderedObject) -> Json:
 
 def _reason(reason: Reason) -> Json:
     return {"code": reason.code, "sentence": reason.sentence}
-
-
-def _codes(reasons: Sequence[Reason]) -> list[str]:
-    return [reason.code for reason in reasons]
-
-
-def _ml(value: float | None) -> float | None:
-    return None if value is None else round(value, ML_DECIMALS)
-
-
-def _z(value: float | None) -> float | None:
-    return None if value is None else round(value, Z_DECIMALS)
-
-
-def _percent(value: float | None) -> float | None:
-    return None if value is None else round(value, PERCENT_DECIMALS)
-
-
-def _bare_nulls(value: object, path: str) -> Iterator[str]:
-    """Yield the path of every null that has no `reasons` of its own beside it."""
-    match value:
-        case None:
-            yield path
-        case {"reasons": [_, *_], "flag": _}:
-            return
-        case Mapping():
-            for key, inner in value.items():
-                yield from _bare_nulls(inner, f"{path}.{key}".lstrip("."))
-        case list():
-            for number, inner in enumerate(value):
-                yield from _bare_nulls(inner, f"{path}[{number}]")

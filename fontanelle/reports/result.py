@@ -14,6 +14,8 @@ from fontanelle.imaging.quality import QualityCheck
 from fontanelle.imaging.regions import RegionSet
 from fontanelle.imaging.volumes import Volumes
 from fontanelle.norms.comparison import Comparison, ProtocolMatch
+from fontanelle.norms.head_size import HeadSize
+from fontanelle.norms.serial import SerialComparison
 
 
 class State(StrEnum):
@@ -33,7 +35,7 @@ class Fitness(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PackageUsed:
-    """The package that measured."""
+    """The package that measured; `qualified` once it has reached every accuracy asked of it."""
 
     name: str
     version: str
@@ -41,6 +43,7 @@ class PackageUsed:
     protocol: str
     protocol_match: ProtocolMatch
     intended_age_days: tuple[int, int]
+    qualified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ class Result:
         SHA-256 over all inputs of the analysis; every UID of ours derives from it.
     rendered_at
         Aware, UTC; the only date-time in the objects.
-    volumes, comparison
+    volumes, comparison, head
         None where the result is rejected or withheld.
     reasons
         Every limitation, worst first.
@@ -106,6 +109,8 @@ class Result:
         What is worth knowing of the scan and limits nothing.
     timings_s
         Seconds of each stage.
+    earlier
+        The same child's earlier scans, the latest first; empty where there is none.
     """
 
     digest: str
@@ -124,3 +129,5 @@ class Result:
     reasons: tuple[Reason, ...]
     timings_s: Mapping[str, float]
     remarks: tuple[Reason, ...] = ()
+    head: HeadSize | None = None
+    earlier: tuple[SerialComparison, ...] = ()

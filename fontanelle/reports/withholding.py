@@ -18,8 +18,9 @@ SILENT = "What it rests on is withheld with the result."
 def redacted(result: Result) -> Result:
     """Return the result as it may leave: as it is, or where it is withheld without its numbers.
 
-    A withheld result keeps the name, grade and code of each check. Volumes, comparison and the
-    numbers that checks rest on go; a sentence about quality becomes the meaning of its code.
+    A withheld result keeps the name, grade and code of each check. Volumes, comparison, head size,
+    changes and the numbers that checks rest on go; a sentence about quality becomes the meaning of
+    its code.
     """
     if result.fitness is not Fitness.WITHHELD:
         return result
@@ -27,6 +28,8 @@ def redacted(result: Result) -> Result:
         result,
         volumes=None,
         comparison=None,
+        head=None,
+        earlier=(),
         quality=tuple(_silent(check) for check in result.quality),
         reasons=tuple(_meant(reason) for reason in result.reasons),
         remarks=tuple(_meant(remark) for remark in result.remarks),

@@ -9,6 +9,20 @@ branch_labels = None
 depends_on = None
 
 
+KEPT_AS_THEY_CAME = """
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'a % is kept as it came: results point at it', TG_TABLE_NAME
+        USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+CREATE TRIGGER kept_as_it_came BEFORE UPDATE OR DELETE OR TRUNCATE ON reference
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER kept_as_it_came BEFORE UPDATE OR DELETE OR TRUNCATE ON calibration
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+"""
+"""A result points at its reference for ever. Another reference is another row."""
+
+
 def upgrade() -> None:
     """Bring the schema to this revision."""
     op.create_table(
@@ -101,12 +115,42 @@ def upgrade() -> None:
         sa.Column("version", sa.Text(), nullable=False),
         sa.Column("reference_id", sa.Text(), nullable=False),
         sa.Column("document", sa.Text(), nullable=False),
+        sa.Column("origin", sa.Text(), server_default="shipped", nullable=False),
+        sa.Column("loaded_by", sa.Text(), server_default="fontanelle", nullable=False),
         sa.Column(
             "loaded_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
         ),
+        sa.CheckConstraint("origin IN ('shipped', 'imported')", name=op.f("ck_reference_origin")),
         sa.PrimaryKeyConstraint("version", name=op.f("pk_reference")),
     )
     op.create_index(op.f("ix_reference_reference_id"), "reference", ["reference_id"], unique=False)
+    op.create_table(
+        "calibration",
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("reference_version", sa.Text(), nullable=False),
+        sa.Column("package_sha256", sa.Text(), nullable=False),
+        sa.Column("n", sa.BigInteger(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column("loaded_by", sa.Text(), nullable=False),
+        sa.Column(
+            "loaded_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
+        ),
+        sa.ForeignKeyConstraint(
+            ["reference_version"],
+            ["reference.version"],
+            name=op.f("fk_calibration_reference_version_reference"),
+        ),
+        sa.PrimaryKeyConstraint("version", name=op.f("pk_calibration")),
+    )
+    op.create_index(
+        op.f("ix_calibration_reference_version_package_sha256"),
+        "calibration",
+        ["reference_version", "package_sha256"],
+        unique=False,
+    )
+    op.execute(KEPT_AS_THEY_CAME)
     op.create_table(
         "refusal",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -517,8 +561,11 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_study_accession_number"), table_name="study")
     op.drop_table("study")
     op.drop_table("refusal")
+    op.drop_index(op.f("ix_calibration_reference_version_package_sha256"), table_name="calibration")
+    op.drop_table("calibration")
     op.drop_index(op.f("ix_reference_reference_id"), table_name="reference")
     op.drop_table("reference")
+    op.execute("DROP FUNCTION refuse_change()")
     op.drop_table("process")
     op.drop_table("tooling")
     op.drop_table("idempotent_answer")

@@ -2,15 +2,32 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import as_file, files
+from typing import Final
 
 import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
-from models.training.protocol import BACKGROUND, Protocol, classes
+from fontanelle.imaging.pose import Canonical
+from models.training.protocol import BACKGROUND, PROTOCOLS, Protocol, classes
 
 _FOLDER = files("models.training") / "label_maps"
+
+HELD_OUT: Final = ("toddler_12mo", "head_04", "head_20")
+"""Never trained on, nor used for a protocol's borders or a registration.
+
+head_13 cannot be held out: both toddlers have its face and skull base.
+"""
+
+CANONICAL: Final = Canonical(
+    intracranial_ml=1030.0,
+    field=(128, 160, 128),
+    spacing_mm=1.15,
+    center_lps_mm=(0.0, -16.0, 0.5),
+)
+"""The frame of the packages trained here: 147 x 184 x 147 mm round a head of 1,030 mL."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,10 +74,22 @@ def read_map(name: str, kind: str) -> NDArray[np.uint8]:
     return np.ascontiguousarray(ras[::-1, ::-1, :].transpose(2, 1, 0))
 
 
+@cache
+def class_map(name: str, protocol: str) -> NDArray[np.uint8]:
+    """Return the class of each voxel of a label map; read-only, kept for the next caller."""
+    structures, tissues = read_map(name, "regions"), read_map(name, "tissues")
+    labels = classes(structures, tissues, PROTOCOLS[protocol])
+    labels.flags.writeable = False
+    return labels
+
+
 def load(name: str, protocol: Protocol) -> Head:
     """Read one head under a protocol."""
-    tissues = read_map(name, "tissues")
-    labels = classes(read_map(name, "regions"), tissues, protocol)
+    return head_of(name, class_map(name, protocol.name), read_map(name, "tissues"))
+
+
+def head_of(name: str, labels: NDArray[np.uint8], tissues: NDArray[np.uint8]) -> Head:
+    """Put classes and tissues of a head together."""
     pairs, codes = np.unique(labels.astype(np.uint16) * 256 + tissues, return_inverse=True)
     inside = np.nonzero(labels != BACKGROUND)
     center = tuple(float(axis.min() + axis.max()) / 2 for axis in inside)

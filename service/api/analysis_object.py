@@ -14,6 +14,7 @@ from fontanelle.records.analyses import AnalysisSeen, StoredObject
 from fontanelle.records.database import Transaction
 from fontanelle.records.deliveries import DeliverySeen
 from fontanelle.records.reviews import Review
+from fontanelle.reports.compared import TOGETHER
 from fontanelle.reports.notice import NOTICE
 from service.api.models import DeliveryOut, ReviewOut, analysis_href
 
@@ -93,6 +94,7 @@ def _awaited(seen: AnalysisSeen) -> dict[str, Any]:
             "birth_date": None,
             "age_days": None,
             "age_source": None,
+            "gestational_age_weeks": None,
         },
         "study_instance_uid": seen.study_instance_uid,
         "series_instance_uid": seen.series_instance_uid,
@@ -105,6 +107,7 @@ def _awaited(seen: AnalysisSeen) -> dict[str, Any]:
             "protocol": None,
             "protocol_match": None,
             "intended_age_days": None,
+            "qualified": None,
         },
         "engine": None,
         "reference": {
@@ -115,8 +118,12 @@ def _awaited(seen: AnalysisSeen) -> dict[str, Any]:
         },
         "scan": None,
         "measurements": [],
+        "total": None,
         "asymmetry": [],
+        "at_chronological_age": [],
         "summary": dict.fromkeys(SUMMARY),
+        "head_size": None,
+        "earlier": [],
         "quality": [],
         "reasons": (
             []
@@ -139,8 +146,7 @@ SUMMARY: Final = (
     "ventricles_ml",
     "head_circumference_cm",
     "corrected_age_days",
-    "regions_below_5th_centile",
-    "share_of_children_with_as_many",
+    *TOGETHER,
 )
 
 

@@ -76,6 +76,7 @@ def _closed(app: FastAPI) -> APIRouter:
     """Return all that needs a key. A router that is not named as acting may only be read."""
     reading = APIRouter(dependencies=[Depends(needs(Role.READ))], responses=_SAID)
     acting = APIRouter(dependencies=[Depends(needs(Role.REVIEW))], responses=_SAID)
+    administering = APIRouter(dependencies=[Depends(needs(Role.ADMIN))], responses=_SAID)
     for router in (
         series.reading,
         analyses.reading,
@@ -87,12 +88,14 @@ def _closed(app: FastAPI) -> APIRouter:
         reading.include_router(router, prefix=API)
     for router in (analyses.acting, deliveries.acting):
         acting.include_router(router, prefix=API)
+    administering.include_router(references.administering, prefix=API)
     reading.include_router(health.reading)
     reading.include_router(pages.reading)
     acting.include_router(pages.acting)
     closed = APIRouter()
     closed.include_router(reading)
     closed.include_router(acting)
+    closed.include_router(administering)
     return closed
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from service.api.models import Name, Uid
 
@@ -51,6 +51,9 @@ class AnalysisIn(Body):
     package: Name | None = Field(None, description="Must be the one that is served.")
     reference: Name | None = Field(None, description="Must be the one that is served.")
     gestational_age_weeks: Annotated[int, Field(ge=20, le=45)] | None = None
+    head_circumference_cm: Annotated[FiniteFloat, Field(ge=20, le=75)] | None = Field(
+        None, description="By tape. It wins over what is measured on the scan."
+    )
 
     @model_validator(mode="after")
     def _one_identifier(self) -> Self:

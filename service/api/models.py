@@ -250,6 +250,20 @@ class ReferenceOut(Answer):
     id: str
     version: str
     title: str | None
+    origin: str = Field(description="`shipped` with the product, or `imported`.")
+    loaded_by: str
+    loaded_at: datetime | None = Field(description="null where no worker has loaded it yet.")
+
+
+class CalibrationOut(Answer):
+    """Offset of this site from a reference under a package; the first of a package counts."""
+
+    version: str
+    package_sha256: str
+    children: int
+    made_at: datetime
+    made_by: str
+    loaded_by: str
     loaded_at: datetime
 
 
@@ -260,9 +274,20 @@ class ReferencesOut(Answer):
 
 
 class ReferenceDocument(ReferenceOut):
-    """A normative reference with all that it says."""
+    """A normative reference with all that it says, and this site's calibrations of it."""
 
     document: dict[str, Any]
+    calibrations: list[CalibrationOut]
+
+
+class TakenOut(Answer):
+    """What came in, or would have: a reference, or a calibration of one."""
+
+    kind: str
+    id: str
+    version: str
+    is_new: bool = Field(description="false where it was here already.")
+    dry_run: bool
 
 
 Since = AwareDatetime

@@ -11,6 +11,8 @@ from typing import Any, Final
 from starlette.responses import JSONResponse, Response
 
 from fontanelle.errors import Code, FontanelleError
+from fontanelle.norms.mistakes import Malformed
+from fontanelle.norms.mistakes import Mistake as FileMistake
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_S: Final = 5
@@ -22,6 +24,8 @@ _LATER: Final = HTTPStatus.SERVICE_UNAVAILABLE
 BY_AREA: Final[Mapping[str, HTTPStatus]] = {
     "admission": _UNFIT,
     "analysis": _OURS,
+    "calibration": _UNFIT,
+    "cohort": _UNFIT,
     "comparison": _UNFIT,
     "delivery": HTTPStatus.BAD_GATEWAY,
     "engine": _OURS,
@@ -62,6 +66,7 @@ BY_CODE: Final[Mapping[Code, HTTPStatus]] = {
     Code.FILE_MISSING: _OURS,
     Code.PACKAGE_UNKNOWN: HTTPStatus.NOT_FOUND,
     Code.REFERENCE_UNKNOWN: HTTPStatus.NOT_FOUND,
+    Code.REFERENCE_TAKEN: HTTPStatus.CONFLICT,
 }
 
 
@@ -104,7 +109,16 @@ def problem(code: Code, sentence: str | None = None) -> Problem:
 
 def of_error(error: FontanelleError) -> Problem:
     """Return the problem that an error of ours is."""
-    return problem(error.reason.code, error.reason.sentence)
+    code = error.reason.code
+    if isinstance(error, Malformed) and error.mistakes:
+        found = tuple(_mistake(each) for each in error.mistakes)
+        return Problem(code, f"{error.opening} See errors.", status_of(code), found)
+    return problem(code, error.reason.sentence)
+
+
+def _mistake(found: FileMistake) -> Mistake:
+    row = "" if found.row is None else f"row {found.row}"
+    return Mistake(", ".join(part for part in (row, found.where) if part), found.what)
 
 
 def of_status(status: int) -> Problem:

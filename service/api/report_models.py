@@ -10,7 +10,10 @@ from service.api.models import Answer, Fitness, ReasonOut
 
 
 class _Part(Answer):
-    """A part of the object. A report of another version may hold more: nothing is dropped."""
+    """A part of the object. A report of another version may hold more, or less.
+
+    What it holds more is not dropped. What a version before this one did not say has a default.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -24,6 +27,7 @@ class PatientOut(_Part):
     birth_date: str | None
     age_days: int | None
     age_source: str | None
+    gestational_age_weeks: int | None = None
 
 
 class PackageOut(_Part):
@@ -35,6 +39,7 @@ class PackageOut(_Part):
     protocol: str | None
     protocol_match: str | None
     intended_age_days: tuple[int, int] | None
+    qualified: bool | None = None
 
 
 class EngineOut(_Part):
@@ -75,18 +80,22 @@ class PooledOut(_Part):
 
 
 class ComparedOut(_Part):
-    """A region beside its reference."""
+    """A region, or `total`, the sum of all, beside its reference."""
 
     region: str
     volume_ml: float
     expected_ml: float | None
+    sd_ml: float | None = None
     low_ml: float | None
     high_ml: float | None
     z: float | None
     z_low: float | None
     z_high: float | None
     centile: float | None
+    centile_low: float | None = None
+    centile_high: float | None = None
     share_percent: float | None
+    measurement_error_percent: float | None = None
     pooled: PooledOut
     flag: str
     reasons: list[str]
@@ -104,6 +113,8 @@ class AsymmetryOut(_Part):
 
     pair: str
     index: float | None
+    population_mean: float | None = None
+    population_sd: float | None = None
     z: float | None
     flag: str
     reasons: list[str]
@@ -119,6 +130,86 @@ class SummaryOut(_Part):
     corrected_age_days: int | None
     regions_below_5th_centile: int | None
     share_of_children_with_as_many: float | None
+    regions_compared: int | None = None
+    flag_limit: float | None = None
+    is_small_head: bool | None = None
+
+
+class ChronologicalOut(_Part):
+    """A region at the age since birth, where a corrected age decided."""
+
+    region: str
+    expected_ml: float | None
+    z: float | None
+    centile: float | None
+
+
+class CircumferenceOut(_Part):
+    """A head circumference beside a chart."""
+
+    cm: float | None
+    source: str | None
+    error_cm: float | None
+    chart: str
+    expected_cm: float | None
+    low_cm: float | None
+    high_cm: float | None
+    z: float | None
+    z_low: float | None
+    z_high: float | None
+    centile: float | None
+    reasons: list[str]
+
+
+class IntracranialOut(_Part):
+    """Intracranial volume beside a mean; never scored."""
+
+    ml: float | None
+    mean_ml: float | None
+    percent_of_mean: float | None
+    reasons: list[str]
+
+
+class CephalicIndexOut(_Part):
+    """Width in percent of length, beside a mean; never scored."""
+
+    percent: float | None
+    mean_percent: float | None
+    percent_of_mean: float | None
+    reasons: list[str]
+
+
+class HeadSizeOut(_Part):
+    """How large the head is, and of which form."""
+
+    circumference: CircumferenceOut
+    intracranial: IntracranialOut
+    cephalic_index: CephalicIndexOut
+
+
+class ChangeOut(_Part):
+    """How a region differs from an earlier scan."""
+
+    region: str
+    earlier_ml: float
+    change_ml: float
+    change_percent: float | None
+    error_ml: float | None
+    limit_ml: float | None
+    growth_ml: float | None
+    flag: str
+    reasons: list[str]
+
+
+class EarlierOut(_Part):
+    """An earlier scan of the same child; without changes where the two cannot be compared."""
+
+    analysis_id: int | None
+    study_date: str | None
+    age_days: int | None
+    days: int | None
+    changes: list[ChangeOut]
+    reasons: list[ReasonOut]
 
 
 class QualityOut(_Part):
@@ -201,8 +292,12 @@ class AnalysisOut(_Part):
     reference: ReferenceUsedOut | None
     scan: ScanOut | None
     measurements: list[MeasurementOut]
+    total: ComparedOut | None = None
     asymmetry: list[AsymmetryOut]
+    at_chronological_age: list[ChronologicalOut] = []
     summary: SummaryOut
+    head_size: HeadSizeOut | None = None
+    earlier: list[EarlierOut] = []
     quality: list[QualityOut]
     reasons: list[ReasonOut]
     remarks: list[ReasonOut]

@@ -33,7 +33,8 @@ def provenance(report: Json) -> Iterator[tuple[str, str]]:
 
 def _package(package: Json) -> Iterator[tuple[str, str]]:
     version = f" {package['version']}" if package["version"] else ""
-    yield "Package", f"{package['name']}{version}, sha256 {package['sha256']}"
+    qualified = {True: "", False: ", not qualified", None: ""}[package.get("qualified")]
+    yield "Package", f"{package['name']}{version}{qualified}, sha256 {package['sha256']}"
     if package["protocol"]:
         yield "Protocol", f"{package['protocol']} (reference: {package['protocol_match']})"
     if package["intended_age_days"]:

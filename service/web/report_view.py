@@ -9,24 +9,19 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from fontanelle.errors import Code, code_of
+from fontanelle.errors import Code
 from fontanelle.lifecycle import AnalysisState, Verdict
 from fontanelle.reports import sentences
 from service.web import rounding, strip
+from service.web.history import EarlierView, earlier_views
+from service.web.lines import PairLine, RegionLine, in_words, pair_line, region_label, region_line
+from service.web.overview import OverviewLine, overview, together
 from service.web.provenance import provenance
 from service.web.strip import Mark
 
 Json = Mapping[str, Any]
 UNDER_WAY: Final = frozenset({AnalysisState.QUEUED, AnalysisState.RUNNING})
 
-FLAGS: Final[Mapping[str, str]] = {
-    "not_flagged": "within the limit",
-    "low": "below the limit",
-    "high": "above the limit",
-    "uncalibrated": "not judged",
-    "not_compared": "not compared",
-}
-"""What may be said of one region, in words."""
 _ENDINGS: Final[Mapping[str, tuple[str, str]]] = {
     AnalysisState.QUEUED: ("Waiting for a worker", "Nothing is measured yet."),
     AnalysisState.RUNNING: ("Being measured", "Nothing is measured yet."),
@@ -74,32 +69,6 @@ class Banner:
 
 
 @dataclass(frozen=True, slots=True)
-class RegionLine:
-    """One row of the table of regions."""
-
-    label: str
-    volume: str
-    parenchyma: str
-    csf: str
-    expected: str
-    range: str
-    z: str
-    z_range: str
-    centile: str
-    remark: str
-
-
-@dataclass(frozen=True, slots=True)
-class PairLine:
-    """One row of the table of asymmetries."""
-
-    label: str
-    index: str
-    z: str
-    remark: str
-
-
-@dataclass(frozen=True, slots=True)
 class Said:
     """A sentence and its code."""
 
@@ -129,12 +98,16 @@ class ReportView:
     is_provisional: bool
     banners: tuple[Banner, ...]
     patient: tuple[tuple[str, str], ...]
+    overview: tuple[OverviewLine, ...]
+    together: tuple[str, ...]
     regions: tuple[RegionLine, ...]
+    is_corrected: bool
     z_strip: Markup
     loss: str | None
     chance: str
+    error: str
     pairs: tuple[PairLine, ...]
-    sums: tuple[tuple[str, str], ...]
+    earlier: tuple[EarlierView, ...]
     reasons: tuple[Said, ...]
     remarks: tuple[Said, ...]
     checks: tuple[CheckLine, ...]
@@ -155,6 +128,7 @@ def view_of(report: Json, *, patient_in_doubt: bool = False) -> ReportView:
     """
     state, measured = report["state"], report["measurements"]
     provisional = _is_provisional(report)
+    since_birth = {each["region"]: each for each in report.get("at_chronological_age", ())}
     return ReportView(
         analysis_id=report["id"],
         state=state,
@@ -164,12 +138,16 @@ def view_of(report: Json, *, patient_in_doubt: bool = False) -> ReportView:
         is_provisional=provisional,
         banners=tuple(_banners(report, patient_in_doubt=patient_in_doubt)),
         patient=tuple(_patient(report)),
-        regions=tuple(_region(each) for each in measured),
+        overview=tuple(overview(report)),
+        together=together(report),
+        regions=tuple(region_line(each, since_birth.get(each["region"])) for each in measured),
+        is_corrected=bool(since_birth),
         z_strip=_strip(measured, provisional=provisional),
         loss=_loss(measured),
         chance=_chance(len(measured)),
-        pairs=tuple(_pair(each) for each in report["asymmetry"]),
-        sums=tuple(_sums(report["summary"])),
+        error=_error(measured),
+        pairs=tuple(pair_line(each) for each in report["asymmetry"]),
+        earlier=tuple(earlier_views(report)),
         reasons=tuple(_said(report["reasons"])),
         remarks=tuple(_said(report["remarks"])),
         checks=tuple(_check(each) for each in report["quality"]),
@@ -181,15 +159,6 @@ def view_of(report: Json, *, patient_in_doubt: bool = False) -> ReportView:
         reviews=report.get("reviews", ()),
         decisions=report["series"],
     )
-
-
-def region_label(measured: Json) -> str:
-    """Return a region's name for people; left and right stand first."""
-    return str(measured.get("label") or _in_words(measured["region"]))
-
-
-def _in_words(name: str) -> str:
-    return name.replace("_", " ").capitalize()
 
 
 def _ending(report: Json) -> tuple[str, str]:
@@ -257,49 +226,16 @@ def _patient(report: Json) -> Iterator[tuple[str, str]]:
     ended = report["measurements"] or report["rendered_at"]
     if ended:
         source = (
-            f", from {_in_words(patient['age_source']).lower()}" if patient["age_source"] else ""
+            f", from {in_words(patient['age_source']).lower()}" if patient["age_source"] else ""
         )
         yield "Age at the scan", rounding.age(patient["age_days"]) + source
+        corrected = report["summary"]["corrected_age_days"]
+        if corrected is not None:
+            born = f", born at {patient['gestational_age_weeks']} weeks"
+            yield "Corrected age, compared", rounding.age(corrected) + born
         yield "Sex", _SEXES.get(patient["sex"] or "", "unknown")
         yield "Birth date", patient["birth_date"] or "unknown"
     yield "Accession number", report["accession_number"] or "none"
-
-
-def _region(measured: Json) -> RegionLine:
-    return RegionLine(
-        label=region_label(measured),
-        volume=rounding.ml(measured["volume_ml"]),
-        parenchyma=rounding.ml(measured["parenchyma_ml"]),
-        csf=rounding.ml(measured["csf_ml"]),
-        expected=rounding.ml(measured["expected_ml"]),
-        range=rounding.ml_range(measured["low_ml"], measured["high_ml"]),
-        z=rounding.z(measured["z"]),
-        z_range=""
-        if measured["z"] is None
-        else rounding.z_range(measured["z_low"], measured["z_high"]),
-        centile=rounding.centile(measured["centile"]),
-        remark=_remark(measured),
-    )
-
-
-def _pair(pair: Json) -> PairLine:
-    return PairLine(
-        label=_in_words(pair["pair"]),
-        index=rounding.signed_percent(pair["index"]),
-        z=rounding.z(pair["z"]),
-        remark=_remark(pair),
-    )
-
-
-def _remark(compared: Json) -> str:
-    if compared["flag"] == "not_compared" and compared["reasons"]:
-        return f"not compared: {_meaning(compared['reasons'][0])}"
-    return FLAGS[compared["flag"]]
-
-
-def _meaning(code: str) -> str:
-    text = code_of(code).meaning
-    return text[0].lower() + text[1:].removesuffix(".")
 
 
 def _is_provisional(report: Json) -> bool:
@@ -337,13 +273,17 @@ def _chance(regions: int) -> str:
     )
 
 
-def _sums(summary: Json) -> Iterator[tuple[str, str]]:
-    for key, label in (
-        ("total_ml", "All regions"),
-        ("intracranial_ml", "Intracranial"),
-        ("ventricles_ml", "Ventricles"),
-    ):
-        yield label, rounding.ml(summary[key])
+def _error(measured: Sequence[Json]) -> str:
+    """Say whether the intervals hold the package's own error."""
+    known = [
+        each["measurement_error_percent"]
+        for each in measured
+        if each.get("measurement_error_percent") is not None
+    ]
+    if not known:
+        return "The package's own error was not measured and is not in the intervals."
+    low, high = (rounding.percent(each) for each in (min(known), max(known)))
+    return f"The intervals hold the package's own error of {low} to {high} % of each volume."
 
 
 def _said(reasons: Sequence[Json]) -> Iterator[Said]:
@@ -357,5 +297,5 @@ def _said(reasons: Sequence[Json]) -> Iterator[Said]:
 
 def _check(check: Json) -> CheckLine:
     return CheckLine(
-        _in_words(check["check"]), check["grade"], check["sentence"], tuple(check["reasons"])
+        in_words(check["check"]), check["grade"], check["sentence"], tuple(check["reasons"])
     )

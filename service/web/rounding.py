@@ -42,6 +42,31 @@ def signed_percent(value: float | None) -> str:
     return _number(value, "+z.1f")
 
 
+def centile_range(low: float | None, high: float | None) -> str:
+    """Return the interval of a centile."""
+    return NONE if low is None or high is None else f"{centile(low)} to {centile(high)}"
+
+
+def percent(value: float | None) -> str:
+    """Return a share."""
+    return _number(value, "z.1f")
+
+
+def signed_ml(value: float | None) -> str:
+    """Return a change in mL."""
+    return _number(value, "+z.1f")
+
+
+def cm(value: float | None) -> str:
+    """Return a circumference in cm."""
+    return _number(value, "z.1f")
+
+
+def cm_range(low: float | None, high: float | None) -> str:
+    """Return a range in cm."""
+    return NONE if low is None or high is None else f"{cm(low)} to {cm(high)}"
+
+
 def seconds(value: float | None) -> str:
     """Return a duration."""
     return NONE if value is None else f"{value:.1f} s"

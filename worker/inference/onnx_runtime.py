@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fontanelle.errors import Code, Unavailable
-from models.package import Package
-from worker.inference.engine import RUNTIMES, EngineDescription
+from worker.inference.engine import RUNTIMES, EngineDescription, Network
 
 _NAMES = {
     "TensorrtExecutionProvider": "TensorRT",
@@ -59,7 +58,7 @@ class OnnxRuntimeEngine:
     """A session whose first provider is the one that was asked for, and no other."""
 
     def __init__(
-        self, package: Package, provider: str, options: Mapping[str, Any], precision: str
+        self, network: Network, provider: str, options: Mapping[str, Any], precision: str
     ) -> None:
         import onnxruntime
 
@@ -73,7 +72,7 @@ class OnnxRuntimeEngine:
             settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
             onnxruntime.preload_dlls()
         self._session = onnxruntime.InferenceSession(
-            str(package.network), settings, providers=[(provider, dict(options))]
+            str(network.path), settings, providers=[(provider, dict(options))]
         )
         running = self._session.get_providers()[0]
         if running != provider:
@@ -137,12 +136,12 @@ def _versions() -> dict[str, str]:
 
 
 def _open(
-    package: Package, provider: str, options: Mapping[str, Any], precision: str
+    network: Network, provider: str, options: Mapping[str, Any], precision: str
 ) -> OnnxRuntimeEngine:
     from onnxruntime.capi.onnxruntime_pybind11_state import EPFail, Fail
 
     try:
-        return OnnxRuntimeEngine(package, provider, options, precision)
+        return OnnxRuntimeEngine(network, provider, options, precision)
     except (EPFail, Fail, RuntimeError) as error:
         raise Unavailable(
             Code.ENGINE_ABSENT, f"{_NAMES[provider]} cannot run the network here."
@@ -156,13 +155,13 @@ def _require(provider: str) -> None:
         )
 
 
-def open_cpu(package: Package) -> OnnxRuntimeEngine:
+def open_cpu(network: Network) -> OnnxRuntimeEngine:
     """Open the CPU provider."""
     _require("CPUExecutionProvider")
-    return _open(package, "CPUExecutionProvider", {}, _FP32)
+    return _open(network, "CPUExecutionProvider", {}, _FP32)
 
 
-def open_cuda(package: Package) -> OnnxRuntimeEngine:
+def open_cuda(network: Network) -> OnnxRuntimeEngine:
     """Open CUDA; TF32 is off, so that the precision is what it says."""
     _require("CUDAExecutionProvider")
     _turn_off_tf32()
@@ -171,22 +170,22 @@ def open_cuda(package: Package) -> OnnxRuntimeEngine:
         "cudnn_conv_algo_search": "HEURISTIC",
         "use_tf32": "0",
     }
-    return _open(package, "CUDAExecutionProvider", options, _FP32)
+    return _open(network, "CUDAExecutionProvider", options, _FP32)
 
 
-def open_tensorrt(package: Package) -> OnnxRuntimeEngine:
+def open_tensorrt(network: Network) -> OnnxRuntimeEngine:
     """Open TensorRT; TF32 is off, so that the precision is what it says.
 
-    Engines are kept by package, TensorRT's version and precision: one built with TF32 would be
-    taken as it is.
+    Engines are kept by package, network, TensorRT's version and precision: one built with TF32
+    would be taken as it is.
     """
     _require("TensorrtExecutionProvider")
     _turn_off_tf32()
     built_by = _versions().get("tensorrt-cu13", "unknown")
     kept = Path.home() / ".cache" / "fontanelle" / "tensorrt"
-    cache = kept / package.sha256[:16] / f"{built_by}-{_FP32}"
+    cache = kept / network.sha256[:16] / network.path.stem / f"{built_by}-{_FP32}"
     cache.mkdir(parents=True, exist_ok=True)
-    shapes = [f"image:1x1x{s}x{r}x{c}" for s, r, c in package.preprocessing.fields]
+    shapes = [f"image:1x1x{s}x{r}x{c}" for s, r, c in network.fields]
     options = {
         "trt_engine_cache_enable": "1",
         "trt_engine_cache_path": str(cache),
@@ -196,4 +195,4 @@ def open_tensorrt(package: Package) -> OnnxRuntimeEngine:
         "trt_profile_opt_shapes": shapes[0],
         "trt_profile_max_shapes": shapes[-1],
     }
-    return _open(package, "TensorrtExecutionProvider", options, _FP32)
+    return _open(network, "TensorrtExecutionProvider", options, _FP32)

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fontanelle.errors import Code, Unavailable
-from models.package import Package
-from worker.inference.engine import EngineDescription
+from worker.inference.engine import EngineDescription, Network
 
 
 def has_openvino() -> bool:
@@ -21,7 +20,7 @@ def has_openvino() -> bool:
 class OpenVinoEngine:
     """A compiled network; one request, all cores."""
 
-    def __init__(self, package: Package) -> None:
+    def __init__(self, network: Network) -> None:
         # Without this the import reports itself to Google Analytics, under an id kept in HOME.
         sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
         import openvino
@@ -35,7 +34,7 @@ class OpenVinoEngine:
             "INFERENCE_NUM_THREADS": str(len(os.sched_getaffinity(0))),
             "INFERENCE_PRECISION_HINT": "f32",
         }
-        self._model = core.compile_model(str(package.network), "CPU", options)
+        self._model = core.compile_model(str(network.path), "CPU", options)
         self._request = self._model.create_infer_request()
         self.description = EngineDescription(
             provider="OpenVINO",
@@ -57,8 +56,8 @@ def _precision(hint: str) -> str:
     return hint
 
 
-def open_openvino(package: Package) -> OpenVinoEngine:
-    """Compile a package for the CPU.
+def open_openvino(network: Network) -> OpenVinoEngine:
+    """Compile a network for the CPU.
 
     Raises
     ------
@@ -70,6 +69,6 @@ def open_openvino(package: Package) -> OpenVinoEngine:
             Code.ENGINE_ABSENT, "OpenVINO is not installed: pip install 'fontanelle[cpu]'."
         )
     try:
-        return OpenVinoEngine(package)
+        return OpenVinoEngine(network)
     except RuntimeError as error:
         raise Unavailable(Code.ENGINE_ABSENT, "OpenVINO cannot compile the network.") from error

@@ -4,17 +4,25 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fontanelle.errors import Code, Unavailable
-from models.package import Package
+from models.package import GoldenCase, Package
 from worker.inference import onnx_runtime, open_vino
-from worker.inference.engine import RUNTIMES, Engine
+from worker.inference.engine import (
+    RUNTIMES,
+    Engine,
+    Network,
+    Segmenter,
+    localiser_of,
+    network_of,
+)
 
-Opener = Callable[[Package], Engine]
+Opener = Callable[[Network], Engine]
 
 
-def open_engine(package: Package, wanted: str = "auto") -> Engine:
-    """Open an engine and run the package's golden case on it.
+def open_engine(package: Package, wanted: str = "auto") -> Segmenter:
+    """Open the package's networks on one engine and run their golden cases on it.
 
     Parameters
     ----------
@@ -27,12 +35,13 @@ def open_engine(package: Package, wanted: str = "auto") -> Engine:
     Raises
     ------
     Unavailable
-        If the engine cannot run here or does not reproduce the golden case.
+        If the engine cannot run here or does not reproduce a golden case.
     """
     refuse_two_runtimes()
-    engine = _opener(wanted)(package)
-    prove(engine, package)
-    return engine
+    opener, coarse = _opener(wanted), localiser_of(package)
+    segmenter = Segmenter(opener(network_of(package)), None if coarse is None else opener(coarse))
+    prove(segmenter, package)
+    return segmenter
 
 
 def refuse_two_runtimes() -> None:
@@ -74,22 +83,31 @@ def _opener(wanted: str) -> Opener:
     )
 
 
-def prove(engine: Engine, package: Package) -> None:
-    """Run the golden case and compare the volume of every class.
+def prove(engine: Segmenter, package: Package) -> None:
+    """Run the golden cases and compare the volume of every class.
 
     Raises
     ------
     Unavailable
         If one lies farther from its stored volume than the package allows.
     """
-    golden = package.golden_case()
-    classes = engine.segment(golden.image)
-    voxels = np.bincount(classes.ravel(), minlength=256)
-    voxel_ml = package.preprocessing.spacing_mm**3 / 1000.0
-    worst_ml = float(np.abs(voxels - golden.voxels).max()) * voxel_ml
-    if worst_ml > package.golden_tolerance_ml:
-        raise Unavailable(
-            Code.PACKAGE_GOLDEN,
-            f"{engine.description.provider} misses the golden case by {worst_ml:.2f} mL; "
-            f"{package.golden_tolerance_ml:.2f} mL are allowed.",
-        )
+    steps = [(package.golden_case(), engine.segment, package.preprocessing)]
+    if package.localiser is not None:
+        golden = package.golden_case("localiser")
+        steps.append((golden, engine.localise, package.localiser))
+    for golden, ask, preprocessing in steps:
+        worst_ml = _missed_voxels(golden, ask) * preprocessing.spacing_mm**3 / 1000.0
+        if worst_ml > package.golden_tolerance_ml:
+            raise Unavailable(
+                Code.PACKAGE_GOLDEN,
+                f"{engine.description.provider} misses the golden case by {worst_ml:.2f} mL; "
+                f"{package.golden_tolerance_ml:.2f} mL are allowed.",
+            )
+
+
+def _missed_voxels(
+    golden: GoldenCase, ask: Callable[[NDArray[np.float32]], NDArray[np.uint8]]
+) -> int:
+    """Return the largest difference of any class."""
+    voxels = np.bincount(ask(golden.image).ravel(), minlength=256)
+    return int(np.abs(voxels - golden.voxels).max())

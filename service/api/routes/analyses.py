@@ -93,6 +93,7 @@ def ask(service: ServiceDep, caller: CallerDep, once: OnceDep, asked: AnalysisIn
             study_instance_uid=asked.study_instance_uid,
             accession_number=asked.accession_number,
             gestational_age_weeks=asked.gestational_age_weeks,
+            head_circumference_cm=asked.head_circumference_cm,
         )
         return Done(202, _summary(session, analysis_id), analysis_href(analysis_id))
 

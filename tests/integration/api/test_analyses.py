@@ -23,6 +23,7 @@ CONTRACT = {
     *("asymmetry", "summary", "quality", "reasons", "objects", "deliveries", "timings_s"),
     *("notice", "scan", "remarks", "series", "digest", "rendered_at", "unknown", "review"),
     *("reviews", "requested_by", "attempts", "queued_at", "started_at", "ended_at"),
+    *("total", "at_chronological_age", "head_size", "earlier"),
 }
 
 
@@ -31,7 +32,8 @@ def nulls(value: object, path: str = "") -> Iterator[str]:
     if value is None:
         yield path
     elif isinstance(value, dict):
-        if value.get("reasons") and "flag" in value:
+        reasons = value.get("reasons")
+        if reasons and isinstance(reasons[0], str) and "check" not in value:
             return
         for key, inner in value.items():
             yield from nulls(inner, f"{path}.{key}".lstrip("."))
@@ -234,6 +236,7 @@ def test_a_study_is_analysed_by_its_selected_series(house: House, asked: dict[st
         ({"series_instance_uid": "1.2", "accession_number": "A1"}, 422, "http.request"),
         ({"series_instance_uid": "../../etc/passwd"}, 422, "http.request"),
         ({"series_instance_uid": "1.2", "gestational_age_weeks": 50}, 422, "http.request"),
+        ({"series_instance_uid": "1.2", "head_circumference_cm": 470}, 422, "http.request"),
         ({"series_instance_uid": "1.2", "name": "x"}, 422, "http.request"),
     ],
 )

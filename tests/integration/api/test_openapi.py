@@ -23,6 +23,7 @@ CONTRACT = {
     ("post", "/api/v1/analyses/{analysis_id}/cancel"),
     ("get", "/api/v1/references"),
     ("get", "/api/v1/references/{reference_id}"),
+    ("post", "/api/v1/references"),
     ("post", "/api/v1/compare"),
     ("get", "/api/v1/deliveries"),
     ("post", "/api/v1/deliveries/{delivery_id}/resend"),

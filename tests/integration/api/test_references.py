@@ -42,7 +42,7 @@ def test_volumes_are_compared_as_the_library_compares_them(house: House) -> None
         - norm.sex_effect.value * population.male_share.value
         + norm.age_slope.value * (age - population.age_mean.value)
     )
-    left = found["comparisons"][0]
+    left = found["measurements"][0]
     assert left["region"] == "left_frontal"
     assert left["expected_ml"] == pytest.approx(expected_ml, abs=1e-3)
     assert left["z"] == pytest.approx((204.5 - expected_ml) / norm.residual_sd.value, abs=1e-4)
@@ -72,8 +72,8 @@ def test_where_nothing_may_be_compared_there_is_a_reason_and_no_z(
     )
 
     assert code in [each["code"] for each in found.json()["reasons"]]
-    assert {each["z"] for each in found.json()["comparisons"]} == {None}
-    assert {each["flag"] for each in found.json()["comparisons"]} == {"not_compared"}
+    assert {each["z"] for each in found.json()["measurements"]} == {None}
+    assert {each["flag"] for each in found.json()["measurements"]} == {"not_compared"}
 
 
 def test_unless_said_otherwise_a_protocol_matches_only_approximately(house: House) -> None:

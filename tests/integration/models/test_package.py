@@ -49,7 +49,7 @@ def test_a_missing_file_is_refused(copied: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ('schema = "fontanelle.package/1"', 'schema = "other/1"'),
+        ('schema = "fontanelle.package/2"', 'schema = "other/1"'),
         ('protocol_match = "approximate"', 'protocol_match = "perfect"'),
         ("low_hu = -30.0", "low_hu = -30.0\nlow = 1"),
         ('name = "hu_window"', 'name = "clahe"'),

@@ -473,6 +473,26 @@ def test_what_a_person_cancelled_stays_cancelled_until_it_grows_or_a_person_asks
     assert ask(records, series_instance_uid=series_uid(1)) != analysis_id
 
 
+def test_another_stated_circumference_is_another_analysis(records: Records) -> None:
+    series_row = selected(records)
+    tape = queue(records, series_row, head_circumference_cm=47.5)
+
+    assert queue(records, series_row, head_circumference_cm=47.5) == tape
+    assert queue(records, series_row, head_circumference_cm=48.0) != tape
+
+
+def test_a_stated_circumference_reaches_the_worker_and_holds_for_later_analyses(
+    records: Records,
+) -> None:
+    first = queue(records, selected(records), head_circumference_cm=47.5)
+    assert claim(records, first).head_circumference_cm == 47.5
+
+    later = queue_selected(records, revision=2)
+
+    assert later is not None
+    assert claim(records, later).head_circumference_cm == 47.5
+
+
 def test_a_stated_gestational_age_holds_for_later_analyses_of_the_study(records: Records) -> None:
     queue(records, selected(records), gestational_age_weeks=30)
 

@@ -308,11 +308,8 @@ def test_no_sentence_holds_a_date_or_an_identifier(changes) -> None:
         assert not [canary for canary in (*CANARIES, "1900", "2025") if canary in sentence]
 
 
-@pytest.mark.parametrize(("weeks", "compared"), [(24, False), (36, False), (37, True), (40, True)])
-def test_a_child_born_preterm_is_not_compared_at_its_age_since_birth(
-    weeks: int, compared: bool
-) -> None:
-    patient = with_given(child(), gestational_age_weeks=weeks)
+def test_a_gestational_age_is_carried_and_speaks_against_nothing() -> None:
+    patient = with_given(child(), gestational_age_weeks=30)
 
-    assert patient.gestational_age_weeks == weeks
-    assert (Code.AGE_NOT_CORRECTED not in codes(patient)) is compared
+    assert patient.gestational_age_weeks == 30
+    assert patient.reasons == child().reasons

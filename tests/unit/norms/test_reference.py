@@ -180,7 +180,8 @@ PROBLEMS = [
     (put("regions", 3, "mean", "confidence", 1), "regions.3.mean.confidence"),
     (put("validity", "extrapolate", True), "validity.extrapolate"),
     (put("validity", "inclusive", False), "validity.inclusive"),
-    (put("model", "kind", "lms"), "model.kind"),
+    (put("model", "kind", "cubic"), "model.kind"),
+    (put("model", "kind", "lms"), "regions.3.lms: Field required"),
     (put("regions", 0, "mean", "value", None), "regions.0.mean.value"),
     (put("regions", 0, "mean", "status", "unknown"), "regions.0.mean.status"),
     (put("regions", 0, "male_mean", "status", "published"), "regions.0.male_mean"),
@@ -239,6 +240,7 @@ def two_regions(members) -> None:
     members["protocol"]["label_protocol"] = "lungs"
     members["validity"].update(age_days_min=1826, age_days_max=2191)
     members["population"]["age_mean"].update(value=5.5)
+    del members["total"]
     members["asymmetry"] = members["asymmetry"][:1]
     members["asymmetry"][0]["pair"] = "lung"
     correlations = members["correlations"]

@@ -5,8 +5,8 @@ block is larger than its right one and lies at positive x, whatever the order of
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +24,19 @@ from fontanelle.norms.comparison import (
     AsymmetryComparison,
     Comparison,
     Flag,
+    Multiplicity,
     ProtocolMatch,
     RegionComparison,
+    Sex,
     SiteStatus,
     Tier,
+)
+from fontanelle.norms.head_size import HeadSize, Measured, head_size
+from fontanelle.norms.serial import (
+    SerialComparison,
+    Visit,
+    VisitRegion,
+    compare_with_earlier,
 )
 from fontanelle.reports.result import (
     EngineUsed,
@@ -305,7 +314,8 @@ def comparison(*, compared: bool = True) -> Comparison:
         reference_version="sha256:" + "cd" * 32,
         tier=Tier.DERIVED,
         site_status=SiteStatus.NONE,
-        regions=tuple(_compared(r, k, reasons, compared) for k, r in enumerate(REGIONS)),
+        regions=tuple(_compared(r.name, k, reasons, compared) for k, r in enumerate(REGIONS)),
+        total=_compared("total", len(REGIONS), reasons, compared),
         asymmetry=tuple(
             AsymmetryComparison(
                 str(pair),
@@ -313,6 +323,8 @@ def comparison(*, compared: bool = True) -> Comparison:
                 0.28 if compared else None,
                 Flag.UNCALIBRATED if compared else Flag.NOT_COMPARED,
                 reasons,
+                1.9104 if compared else None,
+                2.931 if compared else None,
             )
             for k, pair in enumerate(pairs)
         ),
@@ -320,13 +332,11 @@ def comparison(*, compared: bool = True) -> Comparison:
     )
 
 
-def _compared(
-    region: Region, k: int, reasons: tuple[Reason, ...], compared: bool
-) -> RegionComparison:
+def _compared(name: str, k: int, reasons: tuple[Reason, ...], compared: bool) -> RegionComparison:
     if not compared:
-        return RegionComparison(region.name, Flag.NOT_COMPARED, reasons)
+        return RegionComparison(name, Flag.NOT_COMPARED, reasons)
     return RegionComparison(
-        region=region.name,
+        region=name,
         flag=Flag.UNCALIBRATED,
         reasons=reasons,
         expected_ml=100.2262 + k,
@@ -338,7 +348,105 @@ def _compared(
         centile=32.1284,
         pooled_z=-0.00052,
         pooled_centile=49.98,
+        centile_low=2.87,
+        centile_high=84.38,
+        sd_ml=12.75,
+        share_percent=10.0,
     )
+
+
+def judged(base: Comparison | None = None, low: int = 1) -> Comparison:
+    """Return a comparison of a qualified site: so many regions are low, and flagged."""
+    base = base or comparison()
+    kept = replace(base.regions[0], reasons=(), measurement_error_percent=1.25)
+    regions = tuple(
+        replace(
+            kept,
+            region=each.region,
+            flag=Flag.LOW if k < low else Flag.NOT_FLAGGED,
+            z=-2.61 if k < low else each.z,
+        )
+        for k, each in enumerate(base.regions)
+    )
+    return replace(
+        base,
+        site_status=SiteStatus.QUALIFIED,
+        tier=Tier.CALIBRATED,
+        regions=regions,
+        asymmetry=tuple(
+            replace(pair, flag=Flag.NOT_FLAGGED, reasons=()) for pair in base.asymmetry
+        ),
+        reasons=(),
+        total=replace(kept, region="total"),
+        multiplicity=Multiplicity(2.54, low, len(REGIONS), 16.1, is_small_head=low > 6),
+    )
+
+
+def preterm(base: Comparison | None = None) -> Comparison:
+    """Return a comparison by corrected age, with what the age since birth would have said."""
+    base = base or comparison()
+    return replace(
+        base,
+        corrected_age_days=667,
+        regions=tuple(
+            replace(
+                each,
+                chronological_expected_ml=103.5,
+                chronological_z=-0.6512,
+                chronological_centile=25.7,
+            )
+            for each in base.regions
+        ),
+    )
+
+
+def head_of(
+    *, given_cm: float | None = None, measured_cm: float | None = 47.0, age_days: int | None = 723
+) -> HeadSize:
+    """Return the size of the head of a boy."""
+    hidden = Reason(Code.HEAD_NOT_IN_VIEW, Code.HEAD_NOT_IN_VIEW.meaning)
+    return head_size(
+        Measured(
+            intracranial_ml=1030.4,
+            cephalic_index=82.5,
+            given_cm=given_cm,
+            measured_cm=measured_cm,
+            error_cm=None if measured_cm is None else 0.5,
+            not_measured=hidden if measured_cm is None else None,
+        ),
+        age_days,
+        Sex.MALE,
+    )
+
+
+def visit(days_ago: int = 0, times: float = 1.0, **changes: object) -> Visit:
+    """Return a visit of the builders' child, its volumes so many times those of the first."""
+    fields: dict[str, object] = {
+        "analysis_id": 4711 - days_ago,
+        "digest": f"{days_ago:064d}",
+        "study_date": date(2025, 1, 2) - timedelta(days_ago),
+        "age_days": 723 - days_ago,
+        "corrected_age_days": None,
+        "birth_date": "2023-01-10",
+        "sex": "M",
+        "package_sha256": "ef" * 32,
+        "protocol": "xi2025-matched",
+        "reference_version": "sha256:" + "cd" * 32,
+        "tier": "derived",
+        "site_status": "none",
+        "regions": {
+            region.name: VisitRegion(times * (80.0 + k), 100.2262 + k - days_ago / 40)
+            for k, region in enumerate(REGIONS)
+        },
+    }
+    fields.update(changes)
+    return Visit(**fields)  # type: ignore[arg-type]
+
+
+def earlier_of(times: float = 0.95, error_percent: float | None = None) -> SerialComparison:
+    """Return a comparison with a scan of 180 days before."""
+    errors = {} if error_percent is None else {r.name: error_percent for r in REGIONS}
+    return compare_with_earlier(visit(), visit(180, times), errors)
 
 
 CUT = Reason(Code.QUALITY_BRAIN_CUT, "7.7 cm2 of the intracranial space lie on a face.")
@@ -401,6 +509,8 @@ def result(labels: LabelArray, **changes: object) -> Result:
         ),
         "reasons": (UNCALIBRATED, APPROXIMATE),
         "timings_s": {"read": 0.9, "segment": 1.9},
+        "head": head_of(),
+        "earlier": (earlier_of(),),
     }
     fields.update(changes)
     return Result(**fields)  # type: ignore[arg-type]

@@ -17,7 +17,14 @@ from fontanelle.reports.analysis_object import (
     to_json,
 )
 from fontanelle.reports.result import Fitness, Identity, Result, State
-from tests.unit.reports.builders import UNKNOWN_AGE, case, comparison
+from tests.unit.reports.builders import (
+    UNKNOWN_AGE,
+    case,
+    comparison,
+    head_of,
+    judged,
+    preterm,
+)
 
 # The keys of the design's analysis object (docs: HTTP), in its order.
 CONTRACT = [
@@ -32,6 +39,7 @@ MEASUREMENT = [
 SUMMARY = [
     "total_ml", "intracranial_ml", "ventricles_ml", "head_circumference_cm",
     "corrected_age_days", "regions_below_5th_centile", "share_of_children_with_as_many",
+    "regions_compared", "flag_limit", "is_small_head",
 ]  # fmt: skip
 
 
@@ -50,7 +58,13 @@ def no_comparison() -> Result:
 def withheld() -> Result:
     misplaced = Reason(Code.QUALITY_PLACE, "A region lies 62 mm from its place.")
     return replace(
-        full(), fitness=Fitness.WITHHELD, volumes=None, comparison=None, reasons=(misplaced,)
+        full(),
+        fitness=Fitness.WITHHELD,
+        volumes=None,
+        comparison=None,
+        reasons=(misplaced,),
+        head=None,
+        earlier=(),
     )
 
 
@@ -72,7 +86,30 @@ def from_nifti() -> Result:
     return replace(no_z(), patient=NOBODY, identity=Identity(None, None, 1, None), quality=(check,))
 
 
-ALL = (full, no_z, no_comparison, withheld, rejected, from_nifti)
+def of_a_qualified_site() -> Result:
+    return replace(full(), comparison=judged())
+
+
+def born_preterm() -> Result:
+    return replace(full(), comparison=preterm())
+
+
+def taped() -> Result:
+    return replace(full(), head=head_of(given_cm=47.5))
+
+
+def with_a_hidden_vault() -> Result:
+    return replace(full(), head=head_of(measured_cm=None))
+
+
+def of_no_known_age() -> Result:
+    return replace(no_z(), head=head_of(age_days=None))
+
+
+ALL = (
+    full, no_z, no_comparison, withheld, rejected, from_nifti, of_a_qualified_site, born_preterm,
+    taped, with_a_hidden_vault, of_no_known_age,
+)  # fmt: skip
 
 
 def test_the_keys_are_the_contracts_in_its_order() -> None:
@@ -177,9 +214,77 @@ def _nulls(value: object, path: str = "", beside: bool = False) -> Iterator[tupl
     if value is None:
         yield path, beside
     elif isinstance(value, dict):
-        reasons = beside or ("flag" in value and bool(value["reasons"]))
+        codes = [each for each in value.get("reasons", ()) if isinstance(each, str)]
+        reasons = beside or bool(codes)
         for key, inner in value.items():
             yield from _nulls(inner, f"{path}.{key}".lstrip("."), reasons)
     elif isinstance(value, list):
         for number, inner in enumerate(value):
             yield from _nulls(inner, f"{path}[{number}]", beside)
+
+
+def test_the_sum_of_all_regions_is_a_line_of_its_own() -> None:
+    found = json.loads(to_json(full()))
+
+    assert found["total"]["volume_ml"] == found["summary"]["total_ml"]
+    assert found["total"]["sd_ml"] == 12.75
+    assert found["total"]["flag"] == "uncalibrated"
+
+
+def test_how_many_regions_are_low_is_said_only_where_somebody_is_called_low() -> None:
+    assert json.loads(to_json(full()))["summary"]["regions_below_5th_centile"] is None
+
+    found = json.loads(to_json(of_a_qualified_site()))["summary"]
+
+    assert (found["regions_below_5th_centile"], found["regions_compared"]) == (1, 10)
+    assert found["share_of_children_with_as_many"] == 16.1
+    assert (found["flag_limit"], found["is_small_head"]) == (2.54, False)
+
+
+def test_both_ages_of_a_child_born_preterm_are_there() -> None:
+    found = json.loads(to_json(born_preterm()))
+
+    assert (found["patient"]["age_days"], found["summary"]["corrected_age_days"]) == (723, 667)
+    beside = {each["region"]: each for each in found["at_chronological_age"]}
+    assert beside["cerebellum"] == {
+        "region": "cerebellum",
+        "expected_ml": 103.5,
+        "z": -0.6512,
+        "centile": 25.7,
+    }
+    assert json.loads(to_json(full()))["at_chronological_age"] == []
+
+
+def test_a_circumference_names_its_chart_its_source_and_its_error() -> None:
+    measured = json.loads(to_json(full()))
+    given = json.loads(to_json(taped()))
+
+    # README of the charts: 47.0 cm of a boy of 723 days is z -1.1480, centile 12.5479.
+    found = measured["head_size"]["circumference"]
+    assert (found["chart"], found["source"], found["error_cm"]) == ("CDC 2000", "measured", 0.5)
+    assert (found["z"], found["centile"]) == (-1.148, 12.5479)
+    assert found["z_low"] < found["z"] < found["z_high"]
+    assert measured["summary"]["head_circumference_cm"] == 47.0
+    taken = given["head_size"]["circumference"]
+    assert (taken["cm"], taken["source"], taken["error_cm"]) == (47.5, "given", None)
+    assert taken["z_low"] == taken["z"] == taken["z_high"]
+
+
+def test_intracranial_volume_stands_beside_a_mean_and_has_no_z() -> None:
+    found = json.loads(to_json(full()))["head_size"]["intracranial"]
+
+    # 1.979 years: the curve has 1069.44 mL at 1.9 and 1071.71 mL at 2.0 years or near.
+    assert found["ml"] == 1030.4 and 1060 < found["mean_ml"] < 1075
+    assert found["percent_of_mean"] == pytest.approx(100 * 1030.4 / found["mean_ml"], abs=1e-3)
+    assert "z" not in found
+
+
+def test_an_earlier_scan_says_what_changed_and_that_nothing_is_called() -> None:
+    (earlier,) = json.loads(to_json(full()))["earlier"]
+
+    assert (earlier["days"], earlier["study_date"]) == (180, "2024-07-06")
+    change = next(each for each in earlier["changes"] if each["region"] == "left_frontal")
+    # From the builder: 80 mL now, 76 mL then; expected grew by 180 / 40 mL.
+    assert (change["change_ml"], change["growth_ml"]) == (4.0, 4.5)
+    assert (change["flag"], change["limit_ml"]) == ("not_called", None)
+    assert change["reasons"] == ["serial.repeatability_unknown"]

@@ -1,0 +1,68 @@
+"""Whether the network says the same of the mirrored head; the difference as an uncertainty."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fontanelle.errors import Code
+from fontanelle.imaging.quality.check import Limits, QualityCheck, checked
+from fontanelle.imaging.regions import RegionSet
+
+DIFFERENCE_PERCENT = Limits(remark=5.0, limit=15.0)
+"""Difference of a compartment between both passes, of its mean."""
+
+
+def mirrored(array: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a prepared image with left and right exchanged."""
+    return np.ascontiguousarray(array[:, :, ::-1])
+
+
+def unmirrored(classes: NDArray[np.uint8], region_set: RegionSet) -> NDArray[np.uint8]:
+    """Bring the classes of a mirrored image back: places and sides."""
+    return np.asarray(_twins(region_set)[classes[:, :, ::-1]])
+
+
+def _twins(region_set: RegionSet) -> NDArray[np.uint8]:
+    table = np.arange(256, dtype=np.uint8)
+    for region in region_set.regions:
+        for twin in region_set.regions:
+            if region.pair is not None and twin.pair == region.pair and twin is not region:
+                table[region.code] = twin.code
+    return table
+
+
+def passes_agree(
+    one: NDArray[np.uint8],
+    other: NDArray[np.uint8],
+    voxel_mm3: float,
+    region_set: RegionSet,
+) -> QualityCheck:
+    """Compare the compartments of two passes over one head.
+
+    Parameters
+    ----------
+    one, other
+        Codes of `region_set` on one field.
+    voxel_mm3
+        Of the field.
+    region_set
+        What the codes mean.
+    """
+    table = region_set.compartment_table
+    first, second = (np.bincount(table[c].ravel(), minlength=256) for c in (one, other))
+    uncertainty, worst, percent = {}, region_set.regions[0], 0.0
+    for region in region_set.regions:
+        a, b = float(first[region.code]), float(second[region.code])
+        # Two measurements with one SD differ by sqrt(2) of it.
+        uncertainty[region.name] = float(abs(a - b) / np.sqrt(2) * voxel_mm3 / 1000.0)
+        found = 200 * abs(a - b) / (a + b) if a + b > 0 else 0.0
+        if found > percent:
+            worst, percent = region, found
+    sentence = (
+        f"Seen mirrored, the {worst.label.lower()} differs by {percent:.1f} %; "
+        "no other region differs more."
+    )
+    grade = DIFFERENCE_PERCENT.grade(percent)
+    check = checked("passes_agree", Code.QUALITY_AGREEMENT, grade, percent, sentence)
+    return replace(check, uncertainty_ml=uncertainty)

@@ -1,0 +1,373 @@
+"""A hospital's table of normal children: read from CSV, and refused whole with all its problems.
+
+One row a child, comma-separated, UTF-8, the columns in any order:
+
+    child                   any name that is nobody's own; a child may occur once
+    age_days                whole days from birth to acquisition
+    sex                     M or F
+    gestational_age_weeks   optional, may be empty: at birth; below 37 the child is left out
+    protocol                label protocol of the package, the same in all rows
+    package_sha256          digest of the package that measured, the same in all rows
+    intracranial_ml         optional, then in every row
+    left_frontal, ...       one column a region of the reference, compartment in mL
+
+Numbers have a decimal point. Nothing is converted: volumes in mm3 or litres are refused.
+"""
+
+import csv
+import hashlib
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isfinite, nan
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fontanelle.errors import Code
+from fontanelle.norms.comparison import Sex
+from fontanelle.norms.mistakes import Malformed, Mistake
+from fontanelle.norms.values import LmsNorm, Reference
+
+REQUIRED = ("child", "age_days", "sex", "protocol", "package_sha256")
+WEEKS, INTRACRANIAL = "gestational_age_weeks", "intracranial_ml"
+OPTIONAL = (WEEKS, INTRACRANIAL)
+TERM_WEEKS = 37
+BORN_WEEKS = (20.0, 45.0)
+LARGEST_RATIO = 3.0
+"""To the reference's mean. No normal head of these ages is so large, or so small by its inverse."""
+THOUSAND = (300.0, 3000.0)
+"""Ratios that speak of another unit: mm3 or litres for mL."""
+INTRACRANIAL_ML = (300.0, 2500.0)
+LARGEST_SIDES = 1.3
+"""Larger to smaller side of a pair, as in a comparison: further apart is no normal head."""
+LEAST_PER_SEX = 10
+
+Floats = NDArray[np.float64]
+Row = dict[str, str]
+Problem = tuple[str, str]
+"""Column and sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a table has to hold.
+
+    Attributes
+    ----------
+    regions, means_ml
+        Names in order, and about what volume is expected of each.
+    pairs
+        Left and right regions.
+    protocol
+        Label protocol that is asked for.
+    age_days_min, age_days_max
+        Both ends included.
+    least, least_per_sex
+        Children; those born preterm do not count.
+    """
+
+    regions: tuple[str, ...]
+    means_ml: tuple[float, ...]
+    pairs: tuple[tuple[str, str], ...]
+    protocol: str
+    age_days_min: int
+    age_days_max: int
+    least: int
+    least_per_sex: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cohort:
+    """Normal children of one hospital, all measured by one package and born at term.
+
+    Attributes
+    ----------
+    age_days
+        From birth to acquisition, shape (children,).
+    sexes
+        In the same order.
+    volumes_ml
+        Compartments, shape (children, regions).
+    intracranial_ml
+        Shape (children,); None where the table has none.
+    rows_read, left_out_preterm
+        Rows of the table, and how many of them were of children born before 37 weeks.
+    weeks_unknown
+        How many children have no gestational age; they count as born at term.
+    digest
+        SHA-256 of the table's text.
+    """
+
+    regions: tuple[str, ...]
+    age_days: NDArray[np.int64]
+    sexes: tuple[Sex, ...]
+    volumes_ml: Floats
+    intracranial_ml: Floats | None
+    protocol: str
+    package_sha256: str
+    rows_read: int
+    left_out_preterm: int
+    weeks_unknown: int
+    digest: str
+
+    @property
+    def n(self) -> int:
+        """Children."""
+        return len(self.sexes)
+
+    @property
+    def is_boy(self) -> NDArray[np.bool_]:
+        """True for boys, shape (children,)."""
+        return np.asarray([sex is Sex.MALE for sex in self.sexes])
+
+
+def rules_of(reference: Reference, *, least: int, least_per_sex: int = 0) -> Rules:
+    """Return what a table has to hold to be put beside a reference."""
+    return Rules(
+        regions=reference.region_names,
+        means_ml=tuple(
+            norm.male[0].m if isinstance(norm, LmsNorm) else norm.mean.value
+            for norm in reference.regions
+        ),
+        pairs=tuple((norm.left, norm.right) for norm in reference.asymmetry),
+        protocol=reference.label_protocol,
+        age_days_min=reference.validity.age_days_min,
+        age_days_max=reference.validity.age_days_max,
+        least=least,
+        least_per_sex=least_per_sex,
+    )
+
+
+def read(text: str, rules: Rules) -> Cohort:
+    """Read a table of normal children.
+
+    Raises
+    ------
+    Malformed
+        `cohort.invalid`, every mistake with its row (the header is row 1): nothing is used.
+    """
+    rows = _rows(text, rules)
+    kept = [row for _, row in rows if not _is_preterm(row)]
+    mistakes = [
+        *(Mistake(*problem, row=at) for at, row in rows for problem in _row(row, rules)),
+        *_repeated(rows, rules),
+        *_mixed(rows),
+        *(Mistake("", problem) for problem in _too_few(kept, rules)),
+    ]
+    if mistakes:
+        raise _refusal(mistakes)
+    return Cohort(
+        regions=rules.regions,
+        age_days=np.asarray([int(row["age_days"]) for row in kept]),
+        sexes=tuple(Sex(row["sex"]) for row in kept),
+        volumes_ml=np.asarray([[float(row[name]) for name in rules.regions] for row in kept]),
+        intracranial_ml=_intracranial(kept),
+        protocol=kept[0]["protocol"],
+        package_sha256=kept[0]["package_sha256"],
+        rows_read=len(rows),
+        left_out_preterm=len(rows) - len(kept),
+        weeks_unknown=sum(not row.get(WEEKS) for row in kept),
+        digest=hashlib.sha256(text.encode()).hexdigest(),
+    )
+
+
+def _refusal(mistakes: list[Mistake]) -> Malformed:
+    count = "one problem" if len(mistakes) == 1 else f"{len(mistakes)} problems"
+    return Malformed(Code.COHORT_INVALID, f"The table has {count}; nothing was computed.", mistakes)
+
+
+def _rows(text: str, rules: Rules) -> list[tuple[int, Row]]:
+    """Return row numbers and cells by column; refuse a table whose cells cannot be told apart."""
+    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
+    try:
+        # A quoted cell may hold line breaks: the number is that of the record, as a sheet shows it.
+        records = [
+            (at, [cell.strip() for cell in cells])
+            for at, cells in enumerate(reader, start=1)
+            if any(cell.strip() for cell in cells)
+        ]
+    except csv.Error as error:
+        raise _refusal([Mistake("", f"it is no CSV: {error}.")]) from error
+    if not records:
+        raise _refusal([Mistake("", "it is empty.")])
+    (_, header), *body = records
+    mistakes = [Mistake("", problem, row=1) for problem in _header(header, rules)]
+    mistakes += [
+        Mistake("", f"{len(cells)} cells where the header has {len(header)}.", row=at)
+        for at, cells in body
+        if len(cells) != len(header)
+    ]
+    if mistakes:
+        raise _refusal(mistakes)
+    return [(at, dict(zip(header, cells, strict=True))) for at, cells in body]
+
+
+def _header(header: list[str], rules: Rules) -> Iterator[str]:
+    if len(header) == 1 and ";" in header[0]:
+        yield "cells are separated by semicolons; commas are wanted."
+        return
+    wanted = (*REQUIRED, *rules.regions)
+    for name, count in Counter(header).items():
+        if name not in {*wanted, *OPTIONAL}:
+            yield f"the column '{name}' is not known."
+        elif count > 1:
+            yield f"the column {name} occurs {count} times."
+    for name in wanted:
+        if name not in header:
+            yield f"the column {name} is missing."
+
+
+def _row(row: Row, rules: Rules) -> Iterator[Problem]:
+    if not row["child"]:
+        yield "child", "child is empty."
+    yield from _age(row["age_days"], rules)
+    if row["sex"] not in set(Sex):
+        yield "sex", f"sex is '{row['sex']}'; M or F is wanted."
+    yield from _weeks(row.get(WEEKS, ""))
+    yield from _package(row, rules)
+    if INTRACRANIAL in row:
+        yield from _between(INTRACRANIAL, row[INTRACRANIAL], INTRACRANIAL_ML, "mL")
+    yield from _volumes(row, rules)
+
+
+def _age(cell: str, rules: Rules) -> Iterator[Problem]:
+    low, high = rules.age_days_min, rules.age_days_max
+    if not re.fullmatch(r"[0-9]{1,6}", cell):
+        yield "age_days", f"age_days is '{cell}'; whole days are wanted, such as {low}."
+    elif not low <= int(cell) <= high:
+        yield "age_days", f"age_days is {int(cell)}, outside {low} to {high} days."
+
+
+def _weeks(cell: str) -> Iterator[Problem]:
+    if cell:
+        yield from _between(WEEKS, cell, BORN_WEEKS, "weeks")
+
+
+def _package(row: Row, rules: Rules) -> Iterator[Problem]:
+    if row["protocol"] != rules.protocol:
+        yield "protocol", f"protocol is '{row['protocol']}', not {rules.protocol}."
+    if not re.fullmatch(r"[0-9a-f]{64}", row["package_sha256"]):
+        yield "package_sha256", "package_sha256 is no SHA-256 in 64 small hexadecimal digits."
+
+
+def _between(name: str, cell: str, limits: tuple[float, float], unit: str) -> Iterator[Problem]:
+    value = _number(cell)
+    if value is None:
+        yield name, f"{name} is '{cell}', no number with a decimal point."
+    elif not limits[0] <= value <= limits[1]:
+        yield name, f"{name} is {cell}, outside {limits[0]:g} to {limits[1]:g} {unit}."
+
+
+def _volumes(row: Row, rules: Rules) -> Iterator[Problem]:
+    cells = [row[name] for name in rules.regions]
+    values = [_number(cell) for cell in cells]
+    ratios = [
+        value / mean if value is not None else nan
+        for value, mean in zip(values, rules.means_ml, strict=True)
+    ]
+    if unit := _other_unit(ratios):
+        yield "", f"all volumes seem to be in {unit}; mL are wanted, and nothing is converted."
+        return
+    for name, cell, value, ratio in zip(rules.regions, cells, values, ratios, strict=True):
+        yield from _volume(name, cell, value, ratio)
+    volumes = dict(zip(rules.regions, values, strict=True))
+    for left, right in rules.pairs:
+        yield from _sides(left, volumes[left], right, volumes[right])
+
+
+def _volume(name: str, cell: str, value: float | None, ratio: float) -> Iterator[Problem]:
+    if value is None:
+        yield name, f"{name} is '{cell}', no number with a decimal point."
+    elif not isfinite(value):
+        yield name, f"{name} is {cell}, no finite number."
+    elif value < 0:
+        yield name, f"{name} is {cell}: negative."
+    elif value == 0:
+        yield name, f"{name} is 0: the region was not found."
+    elif unit := _other_unit([ratio]):
+        yield name, f"{name} is {cell}, which seems to be in {unit}; mL are wanted, none converted."
+    elif not 1 / LARGEST_RATIO <= ratio <= LARGEST_RATIO:
+        yield (
+            name,
+            f"{name} is {cell} mL, {ratio:.2g} times the reference's mean: not to be believed.",
+        )
+
+
+def _other_unit(ratios: list[float]) -> str | None:
+    low, high = THOUSAND
+    if all(low <= ratio <= high for ratio in ratios):
+        return "mm3"
+    if all(1 / high <= ratio <= 1 / low for ratio in ratios):
+        return "litres"
+    return None
+
+
+def _sides(
+    left: str, left_ml: float | None, right: str, right_ml: float | None
+) -> Iterator[Problem]:
+    if not left_ml or not right_ml or left_ml < 0 or right_ml < 0:
+        return  # said already
+    larger = max(left_ml / right_ml, right_ml / left_ml)
+    if isfinite(larger) and larger > LARGEST_SIDES:
+        yield (
+            left,
+            f"{left} and {right} differ by a factor of {larger:.2f}, more than {LARGEST_SIDES:g}: "
+            "no normal head, or no good segmentation.",
+        )
+
+
+def _repeated(rows: list[tuple[int, Row]], rules: Rules) -> Iterator[Mistake]:
+    # Rows are named, never the child: the list may be read by others.
+    for what, key in (
+        ("are of the same child", lambda row: row["child"]),
+        ("hold the same volumes", lambda row: tuple(row[name] for name in rules.regions)),
+    ):
+        seen: dict[object, list[int]] = {}
+        for at, row in rows:
+            seen.setdefault(key(row), []).append(at)
+        for same in seen.values():
+            if len(same) > 1:
+                yield Mistake("", f"rows {', '.join(map(str, same))} {what}.")
+
+
+def _mixed(rows: list[tuple[int, Row]]) -> Iterator[Mistake]:
+    for name in ("protocol", "package_sha256"):
+        count = len({row[name] for _, row in rows})
+        if count > 1:
+            yield Mistake(name, f"{name} differs between rows ({count} of them): one is wanted.")
+
+
+def _too_few(kept: list[Row], rules: Rules) -> Iterator[str]:
+    if len(kept) < rules.least:
+        yield f"{len(kept)} children born at term; at least {rules.least} are wanted."
+    counts = Counter(row["sex"] for row in kept)
+    if kept and not all(counts[sex] for sex in Sex):
+        yield "all children are of one sex; both are wanted."
+    elif any(counts[sex] < rules.least_per_sex for sex in Sex):
+        yield (
+            f"{counts[Sex.MALE]} boys and {counts[Sex.FEMALE]} girls; at least "
+            f"{rules.least_per_sex} of each are wanted."
+        )
+
+
+def _is_preterm(row: Row) -> bool:
+    weeks = _number(row.get(WEEKS, ""))
+    return weeks is not None and weeks < TERM_WEEKS
+
+
+def _intracranial(kept: list[Row]) -> Floats | None:
+    if INTRACRANIAL not in kept[0]:
+        return None
+    return np.asarray([float(row[INTRACRANIAL]) for row in kept])
+
+
+def _number(cell: str) -> float | None:
+    # float() also takes '1_000' and digits of other scripts.
+    if not re.fullmatch(
+        r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?|[+-]?(nan|inf)", cell, re.IGNORECASE
+    ):
+        return None
+    return float(cell)

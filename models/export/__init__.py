@@ -1,0 +1,17 @@
+"""From checkpoints to a package."""
+
+from models.export.packaging import Said, export_package
+from models.export.samples import likeness, placement
+from models.export.to_onnx import Parity, Served, export_onnx, folded, parity
+
+__all__ = [
+    "Parity",
+    "Said",
+    "Served",
+    "export_onnx",
+    "export_package",
+    "folded",
+    "likeness",
+    "parity",
+    "placement",
+]

@@ -1,0 +1,116 @@
+"""What the commands of `fontanelle norms` share: reading, writing, naming all mistakes, records."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fontanelle.errors import Code, Refused
+
+if TYPE_CHECKING:
+    from fontanelle.records.database import Transaction
+    from fontanelle.records.references import StoredReference
+
+
+def text_of(path: Path) -> str:
+    """Return the text of a file.
+
+    Raises
+    ------
+    Refused
+        INPUT_NOT_FOUND, INPUT_UNREADABLE.
+    """
+    try:
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError as error:
+        raise Refused(Code.INPUT_NOT_FOUND, f"There is no file {path}.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(Code.INPUT_UNREADABLE, f"{path} cannot be read as UTF-8 text.") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file under a temporary name, then move it to its place.
+
+    Raises
+    ------
+    Refused
+        OUTPUT_UNWRITABLE; what was there before is there still.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=".fontanelle-", dir=path.parent)
+    except OSError as error:
+        raise _unwritable(error) from error
+    unfinished = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.chmod(0o644)
+        unfinished.replace(path)
+    except OSError as error:
+        raise _unwritable(error) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming_all_mistakes() -> Iterator[None]:
+    """Print each mistake of a refused file on a line of its own before the refusal itself."""
+    from fontanelle.norms.mistakes import Malformed
+
+    try:
+        yield
+    except Malformed as error:
+        if len(error.mistakes) <= 1:
+            raise
+        for mistake in error.mistakes:
+            click.echo(str(mistake), err=True)
+        raise Refused(
+            error.reason.code,
+            f"{len(error.mistakes)} mistakes, listed above; nothing was taken.",
+        ) from error
+
+
+@contextmanager
+def records(*, make: bool = False) -> "Iterator[Transaction]":
+    """Give a transaction on the records of this installation, whether it runs or not."""
+    from fontanelle.records.database import Records
+    from fontanelle.settings import load, secret
+    from service.supervisor.addresses import with_database
+
+    def say(line: str) -> None:
+        click.echo(line, err=True)
+
+    with with_database(load(os.environ), make=make, say=say) as settings:
+        url = secret(settings.database_url, "database_url")
+        with Records.open(url, connections=1) as opened, opened.begin() as session:
+            yield session
+
+
+def known() -> "list[StoredReference]":
+    """Return the references of the product, and where there are records those imported."""
+    from fontanelle.records.references import all_references, with_shipped
+
+    if not has_records():
+        return with_shipped(())
+    with records() as session:
+        return with_shipped(all_references(session))
+
+
+def has_records() -> bool:
+    """Tell whether this installation has records, running or not."""
+    from fontanelle.settings import load
+    from service.supervisor.addresses import addressed
+
+    settings = addressed(load(os.environ))
+    return settings.database_url is not None or (settings.data / "postgresql").is_dir()
+
+
+def _unwritable(error: OSError) -> Refused:
+    return Refused(Code.OUTPUT_UNWRITABLE, f"The output cannot be written: {error.strerror}.")

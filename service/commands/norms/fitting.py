@@ -1,0 +1,214 @@
+"""`fontanelle norms fit` and `calibrate`: what a hospital makes of its own normal children."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fontanelle.errors import Code, Refused
+
+if TYPE_CHECKING:
+    from fontanelle.norms.calibration import Calibration, RegionCheck
+    from fontanelle.norms.cohort import Cohort, Rules
+    from fontanelle.norms.fitting import Fit
+    from fontanelle.norms.fitting_recheck import Recheck
+    from fontanelle.norms.values import Reference
+
+_FILE = click.Path(path_type=Path)
+_beside = click.option(
+    "--reference",
+    "beside",
+    default="xi2025",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="Whose regions, label protocol and ages are wanted.",
+)
+_by = click.option("--by", required=True, help="Who answers for the children being normal.")
+
+
+@click.command("fit")
+@click.argument("cohort", type=_FILE)
+@click.option("--name", required=True, help="Of the new reference: small letters, digits, hyphens.")
+@click.option("--title", default="", help="For people; made of the name unless given.")
+@click.option("--out", required=True, type=_FILE, help="Folder for NAME.json and NAME.html.")
+@_beside
+@_by
+def fit_command(*, cohort: Path, name: str, title: str, out: Path, beside: str, by: str) -> None:
+    """Make a reference of status local from COHORT, a CSV of this hospital's normal children.
+
+    Columns: child, age_days, sex (M, F), gestational_age_weeks (may be missing), protocol,
+    package_sha256, intracranial_ml (may be missing), and one a region in mL. It writes the
+    reference, ready for `norms import`, and a page with its tables and plots.
+    """
+    from fontanelle.clock import SystemClock
+    from fontanelle.norms.cohort import LEAST_PER_SEX, rules_of
+    from fontanelle.norms.fitting import fit
+    from fontanelle.norms.fitting_document import document_of
+    from fontanelle.norms.fitting_recheck import recheck
+    from fontanelle.norms.reference import load
+    from fontanelle.norms.site_page import Heading, site_page
+
+    like = _linear(beside)
+    least = like.calibration.n_min_regression
+    children = _cohort(cohort, rules_of(like, least=least, least_per_sex=LEAST_PER_SEX))
+    fitted, made_at = fit(children, like), SystemClock().now()
+    title = title or f"Regional volumes of normal children: {name}"
+    document = document_of(fitted, children, like, name=name, title=title, made_at=made_at)
+    again = recheck(children, fitted, like.validity.days_per_year)
+    heading = Heading(name, title, load(document).version, made_at, by)
+    page = site_page(heading, children, fitted, like, again)
+    _write({out / f"{name}.html": page, out / f"{name}.json": document})
+    click.echo("\n".join(_fitted_lines(fitted, children, again)))
+    click.echo(f"Written: {out / f'{name}.json'}, {out / f'{name}.html'}")
+
+
+@click.command("calibrate")
+@click.option("--normals", required=True, type=_FILE, help="CSV of normal children, as for `fit`.")
+@click.option("--out", required=True, type=_FILE, help="File for the calibration.")
+@_beside
+@_by
+def calibrate_command(normals: Path, out: Path, beside: str, by: str) -> None:
+    """Measure how far this site lies from a reference, on its own normal children.
+
+    The calibration holds for the package and the label protocol of the table, and is ready for
+    `norms import`.
+    """
+    from fontanelle.clock import SystemClock
+    from fontanelle.norms.calibration import calibrate, checks, serialise, status_of
+    from fontanelle.norms.cohort import rules_of
+
+    reference = _linear(beside)
+    prior = reference.calibration
+    children = _cohort(normals, rules_of(reference, least=prior.n_min_offset))
+    with _listing():
+        calibration = calibrate(children, reference, made_at=SystemClock().now(), by=by)
+    _write({out: serialise(calibration)})
+    click.echo("\n".join(_calibrated_lines(calibration, checks(children, reference))))
+    click.echo(f"Site status: {status_of(calibration.n, reference)}. Written: {out}")
+    if calibration.n >= prior.n_min_regression:
+        click.echo(
+            f"With {calibration.n} children a regression of your own is better: norms fit {normals}"
+        )
+
+
+def _linear(name: str) -> "Reference":
+    """Return a reference by name or file; refuse one that is no regression."""
+    from fontanelle.norms.reference import load, shipped, shipped_ids
+
+    reference = shipped(name) if name in shipped_ids() else load(_text(Path(name)))
+    if not reference.linear_regions:
+        raise Refused(
+            Code.CALIBRATION_REFUSED, f"The reference {reference.id} is no regression on age, sex."
+        )
+    return reference
+
+
+def _cohort(path: Path, rules: "Rules") -> "Cohort":
+    from fontanelle.norms.cohort import read
+
+    with _listing():
+        return read(_text(path), rules)
+
+
+@contextmanager
+def _listing() -> Iterator[None]:
+    """Print what is wrong line by line, where it is more than one thing."""
+    from fontanelle.norms.mistakes import Malformed
+
+    try:
+        yield
+    except Malformed as error:
+        count = len(error.mistakes)
+        if count == 1:
+            raise
+        for mistake in error.mistakes:
+            click.echo(str(mistake), err=True)
+        raise Refused(
+            error.reason.code, f"{count} problems, listed above; nothing was written."
+        ) from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise Refused(Code.INPUT_NOT_FOUND, f"There is no file {path}.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(Code.INPUT_UNREADABLE, f"{path} cannot be read as UTF-8 text.") from error
+
+
+def _write(files: dict[Path, str]) -> None:
+    """Write all files under temporary names, then move them to their places; all or none."""
+    unfinished: dict[Path, Path] = {}
+    try:
+        for path, text in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(prefix=".fontanelle-", dir=path.parent)
+            unfinished[path] = Path(name)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        for path, ready in unfinished.items():
+            ready.chmod(0o644)
+            ready.replace(path)
+    except OSError as error:
+        raise Refused(
+            Code.OUTPUT_UNWRITABLE, f"The output cannot be written: {error.strerror}."
+        ) from error
+    finally:
+        for ready in unfinished.values():
+            ready.unlink(missing_ok=True)
+
+
+def _fitted_lines(fitted: "Fit", children: "Cohort", again: "Recheck | None") -> list[str]:
+    from service.terminal import Table
+
+    header = ("region", "mean mL", "boys - girls", "mL a year", "residual SD", "explained %")
+    rows = tuple(
+        (
+            region.name.replace("_", " "),
+            f"{region.mean_ml:.2f}",
+            f"{region.sex.value:.2f} ({region.sex.low:.2f} to {region.sex.high:.2f})",
+            f"{region.age.value:.2f} ({region.age.low:.2f} to {region.age.high:.2f})",
+            f"{region.residual_sd_ml:.2f}",
+            f"{100.0 * region.r_squared:.1f}",
+        )
+        for region in (*fitted.regions, fitted.total)
+    )
+    second = (
+        "Not computed a second time: the extra cohorts (statsmodels) is not installed."
+        if again is None
+        else f"Computed a second time by statsmodels {again.version}: largest difference "
+        f"{again.largest_difference:.0e} of a figure."
+    )
+    return [
+        f"{children.n} children of {children.rows_read} rows, "
+        f"{children.left_out_preterm} born before 37 weeks left out.",
+        *Table(header, rows, remarks=False).lines(),
+        second,
+    ]
+
+
+def _calibrated_lines(calibration: "Calibration", measured: "tuple[RegionCheck, ...]") -> list[str]:
+    from service.terminal import Table
+
+    header = ("region", "offset mL", "SE", "% of mean", "SD ratio")
+    rows = tuple(
+        (
+            check.region.replace("_", " "),
+            f"{check.estimate.offset_ml:+.2f}",
+            f"{check.estimate.se_ml:.2f}",
+            f"{check.offset_percent:+.1f}",
+            f"{check.sd_ratio:.3f}",
+        )
+        for check in measured
+    )
+    return [
+        f"{calibration.n} normal children, protocol {calibration.protocol}.",
+        *Table(header, rows, remarks=False).lines(),
+    ]

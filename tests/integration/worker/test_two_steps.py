@@ -1,0 +1,143 @@
+"""Localise, then segment: heads of any pose and size, by networks that read what was painted."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="torch is not installed (extra `train`)")
+
+from fontanelle.clock import SystemClock
+from fontanelle.errors import Code, Unavailable
+from fontanelle.imaging.geometry import Geometry
+from fontanelle.imaging.quality import Grade, QualityCheck
+from fontanelle.norms.reference import shipped
+from models.package import load
+from tests.analytic_head import axial, sheared
+from tests.coded_head import CodedHead, oblique, write_package
+from tests.regions import REGIONS
+from worker.inference.opening import open_engine
+from worker.measuring import Measured, Stopwatch, Tools, measure_image
+
+pytestmark = pytest.mark.torch
+
+SHAPE = (110, 130, 120)
+
+
+@pytest.fixture(scope="module")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Tools:
+    package = load(write_package(tmp_path_factory.mktemp("packages") / "reading"))
+    return Tools(package, shipped("xi2025"), open_engine(package, "openvino"))
+
+
+def measured(head: CodedHead, tools: Tools, grid: Geometry | None = None) -> Measured:
+    grid = grid or axial(SHAPE, 1.6)
+    return measure_image(head.image(grid), tools, Stopwatch(SystemClock()))
+
+
+def check(found: Measured, name: str) -> QualityCheck:
+    return next(each for each in found.quality if each.check == name)
+
+
+POSES = [
+    CodedHead(),
+    CodedHead(turn_deg=(30, 0, 0), scale=0.92),
+    CodedHead(turn_deg=(-22, 12, 18), scale=1.1, shift_mm=(9, -6, 4)),
+    CodedHead(turn_deg=(8, -20, -30), scale=0.85, shift_mm=(-12, 5, 0)),
+]
+
+
+@pytest.mark.parametrize("head", POSES, ids=["upright", "pitched", "turned", "small"])
+def test_a_head_of_any_pose_and_size_is_measured_as_painted(head: CodedHead, tools: Tools) -> None:
+    found = measured(head, tools)
+
+    truth_ml = head.truth_ml(axial(SHAPE, 1.6))
+    assert found.volumes.intracranial_ml == pytest.approx(truth_ml[1:].sum(), rel=0.02)
+    for region, line in zip(REGIONS.regions, found.volumes.regions, strict=True):
+        assert line.parenchyma_ml == pytest.approx(truth_ml[region.code], rel=0.12, abs=3), region
+    assert check(found, "head_pose").grade is Grade.PASS
+    assert found.pose is not None
+    assert found.pose.scale == pytest.approx(head.scale, rel=0.02)
+    np.testing.assert_allclose(found.pose.rotation, head.rotation, atol=0.05)
+
+
+@pytest.mark.parametrize("grid", [sheared(SHAPE, 1.6, 18.5), oblique(SHAPE, 1.6)])
+def test_tilted_and_oblique_stacks_are_measured_alike(grid: Geometry, tools: Tools) -> None:
+    head = CodedHead(turn_deg=(12, 0, 6))
+    found = measured(head, tools, grid)
+    upright = measured(head, tools)
+    for one, other in zip(found.volumes.regions, upright.volumes.regions, strict=True):
+        assert one.compartment_ml == pytest.approx(other.compartment_ml, rel=0.04, abs=1.5)
+
+
+def test_labels_lie_where_the_head_was_painted(tools: Tools) -> None:
+    head = CodedHead(turn_deg=(25, 5, -10), shift_mm=(4, 7, -3))
+    grid = axial(SHAPE, 1.6)
+    codes = measured(head, tools).labels.codes
+    painted = head.classes(np.stack(np.indices(SHAPE), -1) @ grid.affine_lps_mm[:3, :3].T
+                           + grid.affine_lps_mm[:3, 3])
+    for region in REGIONS.regions:
+        one, other = codes == region.code, painted == region.code
+        assert 2 * (one & other).sum() / (one.sum() + other.sum()) > 0.85, region.name
+
+
+def test_a_mirrored_arrangement_fails_before_the_network_sees_it(tools: Tools) -> None:
+    found = measured(CodedHead(mirrored=True), tools)
+    assert [each.check for each in found.quality] == ["head_pose"]
+    assert found.quality[0].grade is Grade.FAIL
+    assert found.quality[0].reason is not None
+    assert found.quality[0].reason.code is Code.QUALITY_POSE
+    assert "mirrored" in found.quality[0].sentence
+
+
+def test_a_region_that_the_first_look_misses_fails_and_crashes_nothing(tools: Tools) -> None:
+    centers = {**CodedHead().centers, "right_occipital": (0.0, 900.0, 0.0)}
+    found = measured(CodedHead(centers=centers, without="right_occipital"), tools)
+    assert found.quality[0].grade in {Grade.FAIL, Grade.PASS}
+
+
+def test_a_head_upside_down_is_turned_too_far(tools: Tools) -> None:
+    found = measured(CodedHead(turn_deg=(180, 0, 0)), tools)
+    assert found.quality[0].grade is Grade.FAIL
+    assert "180 degrees" in found.quality[0].sentence
+
+
+def test_the_second_pass_gives_an_uncertainty_and_can_be_left_out(tools: Tools) -> None:
+    found = check(measured(CodedHead(), tools), "passes_agree")
+    assert found.uncertainty_ml is not None
+    assert set(found.uncertainty_ml) == {region.name for region in REGIONS.regions}
+    without = measured(CodedHead(), replace(tools, second_pass=False))
+    assert "passes_agree" not in {each.check for each in without.quality}
+
+
+def test_both_golden_cases_are_asked_for(tools: Tools) -> None:
+    from worker.inference.opening import prove
+
+    class Blind:
+        description = tools.engine.description
+
+        def segment(self, image: np.ndarray) -> np.ndarray:
+            return np.zeros(image.shape, np.uint8)
+
+    for broken in (
+        replace(tools.engine, network=Blind()),
+        replace(tools.engine, localiser=Blind()),
+    ):
+        with pytest.raises(Unavailable, match="golden") as refusal:
+            prove(broken, tools.package)
+        assert refusal.value.reason.code is Code.PACKAGE_GOLDEN
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"canonical": {}}, "canonical"),
+        ({"localiser": {}}, "localiser"),
+    ],
+)
+def test_a_step_without_its_half_is_refused(
+    changes: dict[str, object], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(Unavailable, match=said):
+        load(write_package(tmp_path / "package", **changes))
