@@ -11,7 +11,7 @@ regions are low together; and what becomes of calibrations. --quick draws a twen
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 from math import sqrt
 from typing import Final
 
@@ -31,6 +31,8 @@ from fontanelle.norms.values import Reference
 
 Floats = NDArray[np.float64]
 SEED: Final = 20250
+QUICK: Final = 20
+"""How many times fewer draws --quick makes."""
 AGES_DAYS: Final = (548, 639, 731, 822, 913)
 SEX_PERCENT: Final = (6.0, 8.5, 11.0)
 AGE_PERCENT: Final = (7.0, 10.0, 13.0)
@@ -78,7 +80,7 @@ def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="A twentieth of the draws.")
-    scale = 20 if parser.parse_args().quick else 1
+    scale = QUICK if parser.parse_args().quick else 1
     xi = shipped("xi2025")
     for lines in (
         recovery_table(xi, scale),
@@ -196,7 +198,7 @@ def recovery_table(reference: Reference, scale: int) -> Iterator[str]:
     yield "## Parameter recovery"
     yield "Bias: the worst of ten regions. Coverage of 95 % intervals: lowest and highest region."
     yield ""
-    sizes = ((50, 20_000), (100, 20_000), (300, 500), (1000, 500))
+    sizes = ((50, 20_000), (100, 20_000), (300, 2000), (1000, 2000))
     rows = []
     for n, cohorts in sizes:
         rows += [
@@ -208,7 +210,7 @@ def recovery_table(reference: Reference, scale: int) -> Iterator[str]:
                 f"{each.scatter_percent:.1f} %",
                 f"{each.coverage_low:.1f} to {each.coverage_high:.1f} %",
             )
-            for each in recoveries(reference, n, max(cohorts // scale, 100))
+            for each in recoveries(reference, n, max(cohorts // scale, 20))
         ]
     header = ("n", "cohorts", "number", "bias", "scatter of one cohort", "coverage")
     yield from _table(header, rows)
@@ -221,10 +223,10 @@ def recovery_table(reference: Reference, scale: int) -> Iterator[str]:
         [
             (
                 f"{n}",
-                f"{max(500 // scale, 25)}",
+                f"{max(500 // scale, 2)}",
                 *(
                     f"{each:.1f} %"
-                    for each in bootstrap_coverage(reference, n, max(500 // scale, 25))
+                    for each in bootstrap_coverage(reference, n, max(500 // scale, 2))
                 ),
             )
             for n in (100, 300)
@@ -240,10 +242,9 @@ def true_alarms(reference: Reference, children: int, seed: int = SEED) -> tuple[
     """
     random, truth = np.random.default_rng(seed), truth_of(reference, *CENTRAL)
     days = random.integers(548, 914, children)
-    is_boy = (random.random(children) < 0.5).astype(np.float64)
+    is_boy = random.integers(0, 2, children).astype(np.float64)
     low = _z(reference, truth, days, is_boy, random) < -LIMIT
-    # Windows of 73 days: all days belong to one.
-    window = np.minimum((days - 548) * len(AGES_DAYS) // 366, len(AGES_DAYS) - 1)
+    window = (days - 548) * len(AGES_DAYS) // 366
     shares = [
         [100.0 * low[(window == at) & (is_boy == sex)].mean() for sex in (1.0, 0.0)]
         for at in range(len(AGES_DAYS))
@@ -257,8 +258,8 @@ def true_table(reference: Reference, children: int) -> Iterator[str]:
     yield "## False alarms of the adjusted tier, coefficients true"
     yield f"Normal children below -2 SD, mean of ten regions; nominal {NOMINAL:.2f} %."
     yield ""
-    windows = [f"{548 + 73 * at} to {min(548 + 73 * (at + 1), 914) - 1}" for at in range(5)]
-    windows[-1] = "840 to 913"
+    starts = [548 + -(-366 * at // len(AGES_DAYS)) for at in range(len(AGES_DAYS) + 1)]
+    windows = [f"{start} to {end - 1}" for start, end in pairwise(starts)]
     yield from _table(
         ("age, days", "boys", "girls"),
         [
@@ -275,9 +276,9 @@ def alarms_if(
     truth: Truth,
     age_days: int,
     sex: Sex,
+    *,
     children: int,
     seed: int = SEED,
-    *,
     pooled: bool = False,
 ) -> Alarms:
     """Return false alarms of one tier among children of one age and sex drawn from `truth`."""
@@ -316,7 +317,7 @@ def wrong_table(reference: Reference, children: int) -> Iterator[str]:
         cells = []
         for percents in truths:
             truth = truth_of(reference, *percents)
-            drawn = alarms_if(reference, truth, days, sex, children // 10)
+            drawn = alarms_if(reference, truth, days, sex, children=children // 10)
             exact = exact_alarms(reference, truth, days, sex)
             largest = max(largest, abs(drawn.below - exact.below), abs(drawn.above - exact.above))
             cells.append(f"{exact.below:.1f} / {exact.above:.1f}")
@@ -342,7 +343,7 @@ def pooled_table(reference: Reference, children: int) -> Iterator[str]:
                 truth_of(reference, *CENTRAL),
                 days,
                 sex,
-                children // 10,
+                children=children // 10,
                 pooled=True,
             )
             largest = max(largest, abs(drawn.below - centre.below), abs(drawn.above - centre.above))

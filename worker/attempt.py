@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +12,9 @@ from fontanelle.clock import Clock
 from fontanelle.errors import Code, FontanelleError, Reason, Unavailable
 from fontanelle.imaging.selection import Decision
 from fontanelle.lifecycle import AnalysisState, SeriesState
-from fontanelle.records import leases, serial
+from fontanelle.norms.comparison import SiteStatus, Tier
+from fontanelle.norms.prematurity import CorrectionRule
+from fontanelle.records import leases, references, serial
 from fontanelle.records.database import Records
 from fontanelle.records.deliveries import Plan
 from fontanelle.records.files import FileStore, Spool
@@ -20,10 +22,11 @@ from fontanelle.records.leases import Ending, Lease, NewObject, Work
 from fontanelle.records.processes import process_name
 from fontanelle.reports.earlier import History, day, visit_of_report
 from fontanelle.reports.withholding import redacted
-from fontanelle.settings import WorkerSettings
+from fontanelle.settings import ComparisonSettings, WorkerSettings
 from worker.heartbeat import Heartbeat
 from worker.pipeline import Outcome, Tools, analyse_series
 from worker.reading import Question
+from worker.terms import Terms
 
 _log = logging.getLogger(__name__)
 RETRY_S: Final = 0.5
@@ -43,6 +46,7 @@ class Workshop:
     heartbeat: Heartbeat
     settings: WorkerSettings
     clock: Clock
+    comparison: ComparisonSettings = ComparisonSettings()
     is_stopped: Callable[[], bool] = lambda: False
     """Tells whether this process was told to end."""
 
@@ -74,7 +78,9 @@ class Workshop:
         """Return what was found, or why the attempt failed by our fault."""
         try:
             self._require_tools(work)
-            question = _question(work, self.tools, self._history(work))
+            question = replace(
+                _question(work, self.tools), history=self._history(work), terms=self._terms()
+            )
             return self._stored(analyse_series(self._files(work), self.tools, question, self.clock))
         except FontanelleError as error:
             log.failure(_log, "analysis.attempt_failed", error, analysis=work.lease.analysis_id)
@@ -100,6 +106,22 @@ class Workshop:
                 )
                 for each in stored
             ),
+        )
+
+    def _terms(self) -> Terms:
+        """Return how well the site is known for what is served, and what its settings say."""
+        reference, package = self.tools.reference, self.tools.package
+        with self.records.begin() as session:
+            site = references.site(session, reference, package.sha256)
+        tier = None if self.comparison.tier is None else Tier(self.comparison.tier)
+        usual = Terms(correction=CorrectionRule.of(self.comparison), tier=tier)
+        if site.status is SiteStatus.NONE:
+            return usual
+        return replace(
+            usual,
+            site_status=site.status,
+            offsets=site.offsets,
+            calibration_version=site.calibration,
         )
 
     def _require_tools(self, work: Work) -> None:
@@ -178,7 +200,7 @@ class Workshop:
                 time.sleep(RETRY_S)
 
 
-def _question(work: Work, tools: Tools, history: History) -> Question:
+def _question(work: Work, tools: Tools) -> Question:
     valid = tools.reference.validity
     return Question(
         (valid.age_days_min, valid.age_days_max),
@@ -186,7 +208,6 @@ def _question(work: Work, tools: Tools, history: History) -> Question:
         head_circumference_cm=work.head_circumference_cm,
         series_revision=work.series_revision,
         decisions=_decisions(work),
-        history=history,
     )
 
 

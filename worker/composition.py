@@ -49,6 +49,7 @@ def installed(settings: Settings, records: Records, heartbeat: Heartbeat) -> Ite
         heartbeat=heartbeat,
         settings=settings.worker,
         clock=SystemClock(),
+        comparison=settings.comparison,
         is_stopped=lambda: state.should_stop is not None,
     )
     store.sweep(time.time() - settings.worker.wall_limit_s)

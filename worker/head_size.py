@@ -40,8 +40,8 @@ def size_of(
         intracranial_ml=volumes.intracranial_ml,
         cephalic_index=None if pose is None else cephalic_index(labels, pose),
         given_cm=given_cm,
-        measured_cm=measured and measured.cm,
-        error_cm=measured and measured.error_cm,
+        measured_cm=None if measured is None else measured.cm,
+        error_cm=None if measured is None else measured.error_cm,
         not_measured=found if isinstance(found, Reason) else None,
         not_turned=unknown if pose is None else None,
     )

@@ -14,10 +14,11 @@ from fontanelle.imaging.patient import Patient
 from fontanelle.imaging.quality import Grade
 from fontanelle.imaging.selection import Decision
 from fontanelle.norms.compare import compare
-from fontanelle.norms.comparison import Child, Comparison, Conditions, Flag, Sex, SiteStatus
+from fontanelle.norms.comparison import Child, Comparison, Conditions, Flag, Sex
 from fontanelle.norms.head_size import HeadSize
+from fontanelle.norms.tiers import available_tiers
 from fontanelle.reports.analysis_object import to_json
-from fontanelle.reports.earlier import NO_HISTORY, History, compared_with_history
+from fontanelle.reports.earlier import compared_with_history
 from fontanelle.reports.result import EngineUsed, Fitness, Identity, PackageUsed, Result, State
 from models.package import Package
 from worker.head_size import beside_children, size_of
@@ -149,7 +150,7 @@ def _result(scan: Scan, measured: Measured, tools: Tools, watch: Stopwatch) -> R
     head = None if comparison is None else _head_size(scan, measured, comparison, watch)
     compared = comparison.reasons if comparison else ()
     return Result(
-        digest=_digest(scan.sha256, scan.identity, scan.patient, tools, scan.history),
+        digest=_digest(scan.sha256, scan.identity, scan.patient, tools, _further(scan)),
         rendered_at=watch.clock.now(),
         state=State.SUCCEEDED,
         fitness=_fitness(admission, comparison, limiting),
@@ -175,6 +176,13 @@ def _graded(measured: Measured, grade: Grade) -> tuple[Reason, ...]:
     )
 
 
+def _further(scan: Scan) -> tuple[str, ...]:
+    """Return the inputs of an analysis that lie outside its scan: history and the site's terms."""
+    history = scan.history
+    visits = (visit.digest for visit in history.visits)
+    return (*scan.terms.inputs, str(history.is_patient_in_doubt), *visits)
+
+
 def _head_size(
     scan: Scan, measured: Measured, comparison: Comparison, watch: Stopwatch
 ) -> HeadSize:
@@ -194,7 +202,8 @@ def _compare(measured: Measured, scan: Scan, admission: Admission, tools: Tools)
     conditions = Conditions(
         protocol=tools.package.protocol,
         protocol_match=tools.package.protocol_match,
-        site_status=SiteStatus.NONE,
+        site_status=scan.terms.site_status,
+        offsets=scan.terms.offsets,
         # A volume that a check doubts is compared with nobody.
         obstacles=admission.obstacles + _graded(measured, Grade.LIMIT),
         package_sha256=tools.package.sha256,
@@ -203,7 +212,10 @@ def _compare(measured: Measured, scan: Scan, admission: Admission, tools: Tools)
         modality="CT" if scan.instances else None,
         contrast=_has(admission, Code.CONTRAST) if scan.instances else None,
         measurement_error_percent=tools.package.measurement_error_percent,
+        correction=scan.terms.correction,
     )
+    if scan.terms.tier in available_tiers(tools.reference, conditions):
+        conditions = replace(conditions, tier=scan.terms.tier)
     return compare(measured.volumes.by_region_ml, child, tools.reference, conditions)
 
 
@@ -265,7 +277,7 @@ def _digest(
     identity: Identity,
     patient: Patient,
     tools: Tools,
-    history: History = NO_HISTORY,
+    further: tuple[str, ...] = (),
 ) -> str:
     """Return the digest of all inputs: one character more or less is another analysis."""
     engine = tools.engine.description
@@ -285,8 +297,7 @@ def _digest(
         engine.precision,
         str(tools.second_pass),
         tools.reference.version,
-        str(history.is_patient_in_doubt),
-        *(visit.digest for visit in history.visits),
+        *further,
     )
     return hashlib.sha256("\0".join(inputs).encode()).hexdigest()
 

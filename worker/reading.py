@@ -21,6 +21,7 @@ from fontanelle.imaging.selection import Decision, Selection, select
 from fontanelle.imaging.series import Series, read_study, sorted_instances
 from fontanelle.reports.earlier import NO_HISTORY, History
 from fontanelle.reports.result import Identity, ScanFacts
+from worker.terms import USUAL_TERMS, Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class Question:
         On all series of the study, where they were made before; empty where they are made here.
     history
         What is known of the same child's earlier scans.
+    terms
+        On which this site compares.
     """
 
     valid_age_days: tuple[int, int]
@@ -51,6 +54,7 @@ class Question:
     series_revision: int = 1
     decisions: tuple[Decision, ...] = ()
     history: History = NO_HISTORY
+    terms: Terms = USUAL_TERMS
 
     def patient(self, series: Series | None) -> Patient:
         """Return who was scanned, by the header and by what the caller says."""
@@ -82,6 +86,8 @@ class Scan:
         How the NIfTI labels count their axes: as the file that came in.
     history
         What is known of the same child's earlier scans.
+    terms
+        On which this site compares.
     """
 
     image: Image
@@ -94,6 +100,7 @@ class Scan:
     sha256: str
     file_axes: nifti.FileAxes = nifti.COLUMN_ROW_SLICE
     history: History = NO_HISTORY
+    terms: Terms = USUAL_TERMS
 
     @property
     def facts(self) -> ScanFacts:
@@ -153,6 +160,7 @@ def _nifti_scan(path: Path, question: Question) -> Scan | NoScan:
         decisions=(),
         sha256=_digest(image),
         file_axes=read.axes,
+        terms=question.terms,
     )
 
 
@@ -178,6 +186,7 @@ def _dicom_scan(
         decisions=decisions,
         sha256=_digest(image),
         history=question.history,
+        terms=question.terms,
     )
 
 

@@ -20,7 +20,8 @@ from fontanelle.imaging.pose import Pose
 from fontanelle.imaging.resample import sampled
 
 ASSUMED_SD_CM: Final = 0.5
-"""Nobody has measured children by tape and by this. On phantoms the error is far smaller."""
+"""Nobody has measured children by tape and by this. On phantoms it repeats within 0.2 cm whatever
+their turn, slices, noise and holder, and lies within 0.15 cm of the outline of the drawn map."""
 SKIN_HU: Final = -500.0
 """Halfway between air and skin: a blurred edge stays where it is. Hair and foam lie below."""
 BONE_HU: Final = 250.0
@@ -32,8 +33,9 @@ FINE_MM: Final = 1.0
 COARSE: Final = 2
 """Fine voxels to a coarse one: planes are sought on the coarse grid, the best is measured on the
 fine one."""
-HALF_FIELD_MM: Final = (52.0, 140.0, 115.0)
-"""Of the sampled block along (S, P, L): the largest adult head, and the planes' tilt."""
+HALF_FIELD_MM: Final = (52.0, 122.0, 96.0)
+"""Of the sampled block along (S, P, L), canonical mm: a long head, a broad one, and the planes'
+tilt."""
 HEIGHTS_MM: Final = tuple(range(-20, 26, 5))
 """Of the planes above the middle of the regions' centroids, in canonical mm."""
 PITCHES_DEG: Final = tuple(range(-15, 16, 5))
@@ -150,7 +152,7 @@ def cephalic_index(labels: LabelArray, pose: Pose) -> float | None:
 
 def _block(image: Image, pose: Pose) -> _Block:
     """Sample the head upright, and tell what in it is head."""
-    half = np.ceil(np.array(HALF_FIELD_MM) * max(pose.scale, 1.0) / FINE_MM / COARSE)
+    half = np.ceil(np.array(HALF_FIELD_MM) * pose.scale / FINE_MM / COARSE)
     shape = (2 * COARSE * half).astype(int)
     affine = np.eye(4)
     affine[:3, :3] = pose.rotation[:, ::-1] * FINE_MM
@@ -297,12 +299,22 @@ def _in_view(places_lps_mm: NDArray[np.float64], image: Image) -> bool:
         return False
     ends = np.array([rows, columns]) - 1
     depth = np.minimum(index[:, 1:], ends - index[:, 1:]).min()
-    corners = image.hu[:, :: rows - 1, :: columns - 1]
-    if int(corners.max()) == int(corners.min()):
-        # Padding, not air, fills the corners: the field is the circle within.
+    if _is_round(image):
         radius = np.linalg.norm(index[:, 1:] - ends / 2, axis=1).max()
         depth = min(depth, ends.min() / 2 - radius)
     return bool(depth >= BORDER_PIXELS)
+
+
+def _is_round(image: Image) -> bool:
+    """Tell whether padding fills the corners, and something else the circle within."""
+    _, rows, columns = image.grid.shape
+    corners = image.hu[:, :: rows - 1, :: columns - 1]
+    if corners.max() != corners.min():
+        return False
+    around = _directions().T[:: DIRECTIONS // 60]
+    middle = (np.array([rows, columns]) - 1) / 2
+    ring = np.rint(middle + around * (middle.min() - 2 * BORDER_PIXELS)).astype(int)
+    return bool((image.hu[:, ring[:, 0], ring[:, 1]] == corners.flat[0]).mean() < 0.5)
 
 
 def _indices(places_lps_mm: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]:

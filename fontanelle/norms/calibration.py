@@ -216,7 +216,8 @@ def _unlike(measured: tuple[RegionCheck, ...], n: int) -> list[Mistake]:
             check.region,
             f"the SD around the expected volume is {check.sd_ratio:.3f} times the reference's; of "
             f"{n} heads {low:.3f} to {high:.3f} would be chance. Another label protocol, or not "
-            "all of these heads are normal.",
+            "all of these heads are normal; or bad luck: more heads tell, leaving some out tells "
+            "nothing.",
         )
         for check in measured
         if not low <= check.sd_ratio <= high

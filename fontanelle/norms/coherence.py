@@ -126,7 +126,7 @@ def _mean_and_sd(region: LinearRegionDocument | MeanSdRegionDocument) -> Iterato
 
 
 def _explained(region: LinearRegionDocument, n: float) -> Iterator[Mistake]:
-    """Check that a regression leaves no more than there was: RSS = s^2 (n - 3) is at most SD^2 n."""
+    """Check that a regression leaves no more than there was: s^2 (n - 3) is at most SD^2 n."""
     if n <= 3:
         yield Mistake("population.n", "too small for a regression on age and sex.")
     elif region.residual_sd.value**2 * (n - 3) > (region.sd.value + ROUNDING) ** 2 * n:

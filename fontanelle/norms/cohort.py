@@ -17,66 +17,32 @@ Numbers have a decimal point. Nothing is converted: volumes in mm3 or litres are
 import csv
 import hashlib
 import io
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import isfinite, nan
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fontanelle.errors import Code
+from fontanelle.norms.cohort_rows import (
+    INTRACRANIAL,
+    OPTIONAL,
+    REQUIRED,
+    TERM_WEEKS,
+    WEEKS,
+    Row,
+    Rules,
+    number_of,
+    problems_of,
+)
 from fontanelle.norms.comparison import Sex
 from fontanelle.norms.mistakes import Malformed, Mistake
-from fontanelle.norms.values import LmsNorm, Reference
+from fontanelle.norms.values import Reference
 
-REQUIRED = ("child", "age_days", "sex", "protocol", "package_sha256")
-WEEKS, INTRACRANIAL = "gestational_age_weeks", "intracranial_ml"
-OPTIONAL = (WEEKS, INTRACRANIAL)
-TERM_WEEKS = 37
-BORN_WEEKS = (20.0, 45.0)
-LARGEST_RATIO = 3.0
-"""To the reference's mean. No normal head of these ages is so large, or so small by its inverse."""
-THOUSAND = (300.0, 3000.0)
-"""Ratios that speak of another unit: mm3 or litres for mL."""
-INTRACRANIAL_ML = (300.0, 2500.0)
-LARGEST_SIDES = 1.3
-"""Larger to smaller side of a pair, as in a comparison: further apart is no normal head."""
 LEAST_PER_SEX = 10
 
 Floats = NDArray[np.float64]
-Row = dict[str, str]
-Problem = tuple[str, str]
-"""Column and sentence."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What a table has to hold.
-
-    Attributes
-    ----------
-    regions, means_ml
-        Names in order, and about what volume is expected of each.
-    pairs
-        Left and right regions.
-    protocol
-        Label protocol that is asked for.
-    age_days_min, age_days_max
-        Both ends included.
-    least, least_per_sex
-        Children; those born preterm do not count.
-    """
-
-    regions: tuple[str, ...]
-    means_ml: tuple[float, ...]
-    pairs: tuple[tuple[str, str], ...]
-    protocol: str
-    age_days_min: int
-    age_days_max: int
-    least: int
-    least_per_sex: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,13 +91,10 @@ class Cohort:
 
 
 def rules_of(reference: Reference, *, least: int, least_per_sex: int = 0) -> Rules:
-    """Return what a table has to hold to be put beside a reference."""
+    """Return what a table has to hold to be put beside a reference, which is a regression."""
     return Rules(
         regions=reference.region_names,
-        means_ml=tuple(
-            norm.male[0].m if isinstance(norm, LmsNorm) else norm.mean.value
-            for norm in reference.regions
-        ),
+        means_ml=tuple(norm.mean.value for norm in reference.linear_regions),
         pairs=tuple((norm.left, norm.right) for norm in reference.asymmetry),
         protocol=reference.label_protocol,
         age_days_min=reference.validity.age_days_min,
@@ -152,7 +115,7 @@ def read(text: str, rules: Rules) -> Cohort:
     rows = _rows(text, rules)
     kept = [row for _, row in rows if not _is_preterm(row)]
     mistakes = [
-        *(Mistake(*problem, row=at) for at, row in rows for problem in _row(row, rules)),
+        *(Mistake(*problem, row=at) for at, row in rows for problem in problems_of(row, rules)),
         *_repeated(rows, rules),
         *_mixed(rows),
         *(Mistake("", problem) for problem in _too_few(kept, rules)),
@@ -220,105 +183,6 @@ def _header(header: list[str], rules: Rules) -> Iterator[str]:
             yield f"the column {name} is missing."
 
 
-def _row(row: Row, rules: Rules) -> Iterator[Problem]:
-    if not row["child"]:
-        yield "child", "child is empty."
-    yield from _age(row["age_days"], rules)
-    if row["sex"] not in set(Sex):
-        yield "sex", f"sex is '{row['sex']}'; M or F is wanted."
-    yield from _weeks(row.get(WEEKS, ""))
-    yield from _package(row, rules)
-    if INTRACRANIAL in row:
-        yield from _between(INTRACRANIAL, row[INTRACRANIAL], INTRACRANIAL_ML, "mL")
-    yield from _volumes(row, rules)
-
-
-def _age(cell: str, rules: Rules) -> Iterator[Problem]:
-    low, high = rules.age_days_min, rules.age_days_max
-    if not re.fullmatch(r"[0-9]{1,6}", cell):
-        yield "age_days", f"age_days is '{cell}'; whole days are wanted, such as {low}."
-    elif not low <= int(cell) <= high:
-        yield "age_days", f"age_days is {int(cell)}, outside {low} to {high} days."
-
-
-def _weeks(cell: str) -> Iterator[Problem]:
-    if cell:
-        yield from _between(WEEKS, cell, BORN_WEEKS, "weeks")
-
-
-def _package(row: Row, rules: Rules) -> Iterator[Problem]:
-    if row["protocol"] != rules.protocol:
-        yield "protocol", f"protocol is '{row['protocol']}', not {rules.protocol}."
-    if not re.fullmatch(r"[0-9a-f]{64}", row["package_sha256"]):
-        yield "package_sha256", "package_sha256 is no SHA-256 in 64 small hexadecimal digits."
-
-
-def _between(name: str, cell: str, limits: tuple[float, float], unit: str) -> Iterator[Problem]:
-    value = _number(cell)
-    if value is None:
-        yield name, f"{name} is '{cell}', no number with a decimal point."
-    elif not limits[0] <= value <= limits[1]:
-        yield name, f"{name} is {cell}, outside {limits[0]:g} to {limits[1]:g} {unit}."
-
-
-def _volumes(row: Row, rules: Rules) -> Iterator[Problem]:
-    cells = [row[name] for name in rules.regions]
-    values = [_number(cell) for cell in cells]
-    ratios = [
-        value / mean if value is not None else nan
-        for value, mean in zip(values, rules.means_ml, strict=True)
-    ]
-    if unit := _other_unit(ratios):
-        yield "", f"all volumes seem to be in {unit}; mL are wanted, and nothing is converted."
-        return
-    for name, cell, value, ratio in zip(rules.regions, cells, values, ratios, strict=True):
-        yield from _volume(name, cell, value, ratio)
-    volumes = dict(zip(rules.regions, values, strict=True))
-    for left, right in rules.pairs:
-        yield from _sides(left, volumes[left], right, volumes[right])
-
-
-def _volume(name: str, cell: str, value: float | None, ratio: float) -> Iterator[Problem]:
-    if value is None:
-        yield name, f"{name} is '{cell}', no number with a decimal point."
-    elif not isfinite(value):
-        yield name, f"{name} is {cell}, no finite number."
-    elif value < 0:
-        yield name, f"{name} is {cell}: negative."
-    elif value == 0:
-        yield name, f"{name} is 0: the region was not found."
-    elif unit := _other_unit([ratio]):
-        yield name, f"{name} is {cell}, which seems to be in {unit}; mL are wanted, none converted."
-    elif not 1 / LARGEST_RATIO <= ratio <= LARGEST_RATIO:
-        yield (
-            name,
-            f"{name} is {cell} mL, {ratio:.2g} times the reference's mean: not to be believed.",
-        )
-
-
-def _other_unit(ratios: list[float]) -> str | None:
-    low, high = THOUSAND
-    if all(low <= ratio <= high for ratio in ratios):
-        return "mm3"
-    if all(1 / high <= ratio <= 1 / low for ratio in ratios):
-        return "litres"
-    return None
-
-
-def _sides(
-    left: str, left_ml: float | None, right: str, right_ml: float | None
-) -> Iterator[Problem]:
-    if not left_ml or not right_ml or left_ml < 0 or right_ml < 0:
-        return  # said already
-    larger = max(left_ml / right_ml, right_ml / left_ml)
-    if isfinite(larger) and larger > LARGEST_SIDES:
-        yield (
-            left,
-            f"{left} and {right} differ by a factor of {larger:.2f}, more than {LARGEST_SIDES:g}: "
-            "no normal head, or no good segmentation.",
-        )
-
-
 def _repeated(rows: list[tuple[int, Row]], rules: Rules) -> Iterator[Mistake]:
     # Rows are named, never the child: the list may be read by others.
     for what, key in (
@@ -354,7 +218,7 @@ def _too_few(kept: list[Row], rules: Rules) -> Iterator[str]:
 
 
 def _is_preterm(row: Row) -> bool:
-    weeks = _number(row.get(WEEKS, ""))
+    weeks = number_of(row.get(WEEKS, ""))
     return weeks is not None and weeks < TERM_WEEKS
 
 
@@ -362,12 +226,3 @@ def _intracranial(kept: list[Row]) -> Floats | None:
     if INTRACRANIAL not in kept[0]:
         return None
     return np.asarray([float(row[INTRACRANIAL]) for row in kept])
-
-
-def _number(cell: str) -> float | None:
-    # float() also takes '1_000' and digits of other scripts.
-    if not re.fullmatch(
-        r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?|[+-]?(nan|inf)", cell, re.IGNORECASE
-    ):
-        return None
-    return float(cell)

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fontanelle.errors import Code
-from fontanelle.norms.assessment import Assessment, assess
+from fontanelle.norms.assessment import Assessment, Group, assess
 from fontanelle.norms.comparison import Child, Conditions, Flag, Sex, SiteStatus, Tier
 from fontanelle.norms.expectations import Array, has_sum, with_sum
 from fontanelle.norms.judging import Mask, asymmetries, pairs_of
-from fontanelle.norms.multiplicity import is_small_head, part, shares_with_as_many
+from fontanelle.norms.multiplicity import is_small_head, shares_of_part
 from fontanelle.norms.obstacles import deciding_age_days, obstacles, remarks, reservations
 from fontanelle.norms.scoring import Scores
 from fontanelle.norms.tiers import tier_of
@@ -117,9 +117,11 @@ def compare_cohort(
     chosen = cohort.is_chosen
     found = assess(
         volumes_ml[chosen],
-        cohort.ages_days[chosen],
-        cohort.at_birth_days[chosen],
-        np.array([child.sex is Sex.MALE for child in children], dtype=np.float64)[chosen],
+        Group(
+            ages_days=cohort.ages_days[chosen],
+            since_birth_days=cohort.at_birth_days[chosen],
+            is_boy=np.array([each.sex is Sex.MALE for each in children], dtype=np.float64)[chosen],
+        ),
         reference,
         conditions,
     )
@@ -170,7 +172,9 @@ def _cohort(children: Sequence[Child], reference: Reference, conditions: Conditi
     # Children of one age and sex have the same reasons, and a cohort has few ages.
     distinct = dict.fromkeys(children)
     hindered = {
-        child: tuple(reason.code for reason in obstacles(child, reference, conditions))
+        child: tuple(
+            dict.fromkeys(reason.code for reason in obstacles(child, reference, conditions))
+        )
         for child in distinct
     }
     told = {
@@ -224,8 +228,8 @@ def _together(found: Assessment, reference: Reference) -> tuple[Array, Array]:
     shares = np.full(len(low), UNKNOWN)
     for taken in np.unique(is_compared, axis=0):
         of_these = (is_compared == taken).all(axis=1)
-        correlations = part(reference.correlations.central, tuple(taken.tolist()))
-        shares[of_these] = np.array(shares_with_as_many(correlations))[low[of_these]]
+        of_part = shares_of_part(reference.correlations.central, tuple(taken.tolist()))
+        shares[of_these] = np.array(of_part)[low[of_these]]
     return low.astype(np.float64), shares
 
 
@@ -241,7 +245,7 @@ def _line_codes(found: Assessment, cohort: _Cohort) -> tuple[tuple[Codes, ...], 
     """Return the codes of every line of every child; most have those that hold for all."""
     chosen = [[cohort.kept] * found.volumes.shape[1] for _ in found.volumes]
     if found.limit is not None:
-        for child, line in np.argwhere(found.judged.is_noted & found.judged.is_compared):
+        for child, line in np.argwhere(found.judged.is_noted):
             chosen[child][line] = (*cohort.kept, Code.BEYOND_95_PERCENT)
     for child in np.flatnonzero(~found.judged.is_compared.all(axis=1)):
         chosen[child] = _not_all_compared(found, int(child), chosen[child])
@@ -254,17 +258,15 @@ def _line_codes(found: Assessment, cohort: _Cohort) -> tuple[tuple[Codes, ...], 
 
 def _not_all_compared(found: Assessment, child: int, said: list[Codes]) -> list[Codes]:
     empty, lopsided = found.not_fit.is_empty[child], found.not_fit.is_lopsided[child]
-    codes = list(said)
-    for line in np.flatnonzero(~found.judged.is_compared[child, : found.regions]):
+    is_far, codes = found.judged.is_far[child], list(said)
+    missing = np.flatnonzero(~found.judged.is_compared[child, : found.regions]).tolist()
+    for line in missing:
         codes[line] = (
             *((Code.QUALITY_REGION_EMPTY,) if empty[line] else ()),
-            *((Code.IMPLAUSIBLE,) if lopsided[line] or found.judged.is_far[child, line] else ()),
+            *((Code.IMPLAUSIBLE,) if lopsided[line] or is_far[line] else ()),
         )
-    missing = [
-        codes[line] for line in np.flatnonzero(~found.judged.is_compared[child, : found.regions])
-    ]
+    of_sum = dict.fromkeys(code for line in missing for code in codes[line])
     for line in range(found.regions, len(codes)):
-        of_sum = dict.fromkeys(code for each in missing for code in each)
         codes[line] = tuple(of_sum) or (Code.IMPLAUSIBLE,)
     return codes
 

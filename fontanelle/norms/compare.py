@@ -10,7 +10,7 @@ from math import inf, isnan
 import numpy as np
 
 from fontanelle.errors import Code, Reason
-from fontanelle.norms.assessment import Assessment, assess
+from fontanelle.norms.assessment import Assessment, Group, assess
 from fontanelle.norms.comparison import (
     AsymmetryComparison,
     Child,
@@ -109,9 +109,11 @@ def _assessed(
 ) -> Assessment:
     return assess(
         np.array([[volumes_ml[name] for name in reference.region_names]], dtype=np.float64),
-        np.array([deciding_age_days(child, conditions)], dtype=np.float64),
-        np.array([age_days], dtype=np.float64),
-        np.array([child.sex is Sex.MALE], dtype=np.float64),
+        Group(
+            ages_days=np.array([deciding_age_days(child, conditions)], dtype=np.float64),
+            since_birth_days=np.array([age_days], dtype=np.float64),
+            is_boy=np.array([child.sex is Sex.MALE], dtype=np.float64),
+        ),
         reference,
         conditions,
     )
@@ -160,9 +162,7 @@ def _line(
     if unfit:
         return RegionComparison(name, Flag.NOT_COMPARED, unfit, share_percent=share)
     is_noted = found.limit is not None and bool(found.judged.is_noted[0, place])
-    scores, at_birth_age = _numbers(found.scores, place), None
-    if found.at_birth_age is not None:
-        at_birth_age = _numbers(found.at_birth_age, place)
+    scores, at_birth_age = _numbers(found.scores, place), _numbers(found.at_birth_age, place)
     return RegionComparison(
         region=name,
         flag=flag_of(int(found.judged.side[0, place]), is_reserved=bool(kept)),
@@ -181,13 +181,15 @@ def _line(
         sd_ml=scores["sd"],
         share_percent=share,
         measurement_error_percent=_known(found.measurement_percent[0, place]),
-        chronological_expected_ml=at_birth_age and at_birth_age["expected"],
-        chronological_z=at_birth_age and at_birth_age["z"],
-        chronological_centile=at_birth_age and at_birth_age["centile"],
+        chronological_expected_ml=at_birth_age["expected"],
+        chronological_z=at_birth_age["z"],
+        chronological_centile=at_birth_age["centile"],
     )
 
 
-def _numbers(scores: Scores, place: int) -> dict[str, float | None]:
+def _numbers(scores: Scores | None, place: int) -> dict[str, float | None]:
+    if scores is None:
+        return dict.fromkeys(Scores.__slots__)
     return {name: _known(getattr(scores, name)[0, place]) for name in Scores.__slots__}
 
 

@@ -6,6 +6,7 @@ the first coefficient is the pooled mean. Only numpy and scipy; statsmodels is t
 """
 
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,8 +86,8 @@ class RegionFit:
         Boys minus girls, mL.
     age
         mL a year.
-    residual_sd_ml, residual_sd_interval_ml
-        After sex and age; the 95 % interval by bootstrap.
+    residual_sd_ml, residual_sd_interval_ml, residual_sd_bootstrap_ml
+        After sex and age; the 95 % interval by chi-squared, and by bootstrap.
     r_squared
         Share of the variance that sex and age explain.
     spearman
@@ -100,6 +101,7 @@ class RegionFit:
     age: Estimate
     residual_sd_ml: float
     residual_sd_interval_ml: tuple[float, float]
+    residual_sd_bootstrap_ml: tuple[float, float]
     r_squared: float
     spearman: Spearman
     diagnostics: Diagnostics
@@ -224,7 +226,8 @@ def _region(name: str, at: int, solved: _Solved) -> RegionFit:
         sex=_estimate(1, at, solved),
         age=_estimate(2, at, solved),
         residual_sd_ml=float(solved.solution.residual_sd[at]),
-        residual_sd_interval_ml=(float(solved.low[3, at]), float(solved.high[3, at])),
+        residual_sd_interval_ml=_of_sd(float(solved.solution.residual_sd[at]), len(volume_ml)),
+        residual_sd_bootstrap_ml=(float(solved.low[3, at]), float(solved.high[3, at])),
         r_squared=1.0 - float((residual_ml**2).sum() / spread.sum()),
         spearman=Spearman(float(spearman.statistic), float(spearman.pvalue)),
         diagnostics=diagnose(solved.design, residual_ml),
@@ -246,6 +249,12 @@ def _estimate(which: int, at: int, solved: _Solved) -> Estimate:
         bootstrap_low=float(solved.low[which, at]),
         bootstrap_high=float(solved.high[which, at]),
     )
+
+
+def _of_sd(sd: float, n: int) -> tuple[float, float]:
+    df = n - COEFFICIENTS
+    low, high = (sd * sqrt(df / float(stats.chi2.ppf(p, df))) for p in (0.975, 0.025))
+    return low, high
 
 
 def bootstrap(design: Floats, volumes_ml: Floats, draws: int = BOOTSTRAPS) -> tuple[Floats, Floats]:

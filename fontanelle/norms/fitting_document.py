@@ -179,9 +179,7 @@ def _number(
         "source": source,
     }
     if limits is not None:
-        # The bootstrap's interval of a spread may lie beside it in a small and crooked cohort.
-        low, high = min(limits[0], value), max(limits[1], value)
-        number["range"] = [round(low, decimals), round(high, decimals)]
+        number["range"] = [round(limit, decimals) for limit in limits]
     if se is not None:
         number["se"] = round(se, decimals)
     return number

@@ -74,7 +74,7 @@ class Chart:
             return None
         ages = [row.age_days for row in rows]
         power, median, variation = (
-            float(between_rows(age_days, ages, values))
+            float(between_rows(np.array([age_days]), ages, values)[0])
             for values in zip(
                 *((row.lms.power, row.lms.median, row.lms.variation) for row in rows), strict=True
             )

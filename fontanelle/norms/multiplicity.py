@@ -15,29 +15,33 @@ from scipy.special import chdtrc
 
 from fontanelle.errors import Code, Reason
 from fontanelle.norms.comparison import Multiplicity
-from fontanelle.norms.statistics import NORMAL, Matrix, directions
+from fontanelle.norms.statistics import DIRECTIONS, NORMAL, Matrix, directions
 
 LOW_CENTILE = 5.0
 LOW_Z = NORMAL.inv_cdf(LOW_CENTILE / 100.0)
+DIRECTIONS_OF_PART = DIRECTIONS // 8
+"""Where regions are missing, of which there are many ways; the shares scatter by 0.1 points."""
 SMALL_HEAD_SHARE = 0.7
 """Of the regions: seven of ten are low together in 2 % of typical children (xi2025)."""
 
 
 @cache
-def shares_with_as_many(correlations: Matrix) -> tuple[float, ...]:
+def shares_with_as_many(correlations: Matrix, draws: int = DIRECTIONS) -> tuple[float, ...]:
     """Return the share of typical children with k or more regions below the 5th centile.
 
     Parameters
     ----------
     correlations
         Positive definite, of the regions' residuals; n regions.
+    draws
+        Simulated directions in which children differ.
 
     Returns
     -------
     tuple of float
         Percent for k = 0 to n; the first is 100.
     """
-    towards = directions(correlations)
+    towards = directions(correlations, draws)
     regions = towards.shape[1]
     shares = np.zeros(regions)
     # A child and its mirror image are equally likely: both directions are used.
@@ -78,14 +82,18 @@ def multiplicity(
         limit=limit,
         below_5th_centile=below_5th_centile,
         of=regions,
-        share_percent=shares_with_as_many(part(correlations, is_compared))[below_5th_centile],
+        share_percent=shares_of_part(correlations, is_compared)[below_5th_centile],
         is_small_head=is_small_head(below_5th_centile, regions),
     )
 
 
-def part(correlations: Matrix, is_taken: Sequence[bool]) -> Matrix:
-    """Return the correlations of some of the regions."""
-    return tuple(tuple(compress(row, is_taken)) for row in compress(correlations, is_taken))
+def shares_of_part(correlations: Matrix, is_compared: Sequence[bool]) -> tuple[float, ...]:
+    """Return the shares of `shares_with_as_many` where only some regions were compared."""
+    if all(is_compared):
+        return shares_with_as_many(correlations)
+    compared = compress(correlations, is_compared)
+    part = tuple(tuple(compress(row, is_compared)) for row in compared)
+    return shares_with_as_many(part, DIRECTIONS_OF_PART) if part else (100.0,)
 
 
 def is_small_head(below_5th_centile: int, regions: int) -> bool:

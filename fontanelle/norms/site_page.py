@@ -9,10 +9,10 @@ from html import escape
 
 import numpy as np
 
-from fontanelle.norms import fitting_lms, site_page_tables
+from fontanelle.norms import fitting_lms, site_page_details, site_page_tables
 from fontanelle.norms.cohort import Cohort
 from fontanelle.norms.cohort_description import describe
-from fontanelle.norms.fitting import Fit, design_of
+from fontanelle.norms.fitting import BOOTSTRAPS, Fit, design_of
 from fontanelle.norms.fitting_intracranial import with_intracranial
 from fontanelle.norms.fitting_lms import fit_lms
 from fontanelle.norms.fitting_recheck import Recheck
@@ -85,10 +85,10 @@ def site_page(
         site_page_tables.age_effects(fitted),
         site_page_tables.sides(fitted),
         _plots(cohort, fitted, like),
-        site_page_tables.residuals(fitted),
-        site_page_tables.correlations(fitted),
+        site_page_details.residuals(fitted),
+        site_page_details.correlations(fitted),
         *_optional(cohort, like),
-        site_page_tables.beside(fitted, like),
+        site_page_details.beside(fitted, like),
         _closing(again),
     ]
     title = escape(heading.title)
@@ -145,7 +145,7 @@ def _optional(cohort: Cohort, like: Reference) -> list[str]:
     found = [_skewed(cohort, design)]
     if cohort.intracranial_ml is not None:
         wider = with_intracranial(cohort.regions, design, cohort.volumes_ml, cohort.intracranial_ml)
-        found.append(site_page_tables.intracranial(wider))
+        found.append(site_page_details.intracranial(wider))
     return found
 
 
@@ -157,7 +157,7 @@ def _skewed(cohort: Cohort, design: np.ndarray) -> str:
             f"these are {cohort.n}.</p></section>"
         )
     fits = [fit_lms(design, volume_ml) for volume_ml in cohort.volumes_ml.T]
-    return site_page_tables.skewed(cohort.regions, fits)
+    return site_page_details.skewed(cohort.regions, fits)
 
 
 def _closing(again: Recheck | None) -> str:
@@ -171,7 +171,8 @@ def _closing(again: Recheck | None) -> str:
     return (
         "<section><h2>How it was computed</h2><p>Least squares, volume on sex and age, each region "
         "by itself; intervals and tests by Student's t with n - 3 degrees of freedom. Bootstrap: "
-        f"2,000 draws of children, percentiles, always the same draws. {checked}</p>"
+        f"{BOOTSTRAPS:,} draws of children, percentiles, always the same draws; of 100 children "
+        f"its intervals hold the truth in 91 to 93 % and not in 95 %. {checked}</p>"
         "<p>A z from this reference says how far a volume lies from these children. It does not "
         "say that a child is healthy or ill.</p></section>"
     )

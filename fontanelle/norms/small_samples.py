@@ -33,7 +33,8 @@ def t_centile(effect: Values, leverage: Values, df: float) -> Array:
     df
         Degrees of freedom: n - 1 for a mean, n - k - 1 for a regression on k variables.
     """
-    return 100.0 * np.asarray(stdtr(df, t_statistic(effect, leverage)))
+    shares: Array = np.asarray(stdtr(df, t_statistic(effect, leverage)), dtype=np.float64)
+    return 100.0 * shares
 
 
 def t_half_width(df: float) -> float:

@@ -64,12 +64,12 @@ def _largest_by_direction(correlations: Matrix) -> NDArray[np.float64]:
     return np.asarray(np.abs(directions(correlations)).max(axis=1))
 
 
-def directions(correlations: Matrix) -> NDArray[np.float64]:
+def directions(correlations: Matrix, draws: int = DIRECTIONS) -> NDArray[np.float64]:
     """Return z of typical children at unit distance from the average one, shape (draws, regions).
 
     Only the direction in which a child differs is drawn. How far it differs is a chi variable and
     is integrated exactly, which halves the scatter and makes a single region's limit exact.
     """
-    draws = np.random.default_rng(SEED).standard_normal((DIRECTIONS, len(correlations)))
-    at_unit = draws / np.linalg.norm(draws, axis=1, keepdims=True)
+    drawn = np.random.default_rng(SEED).standard_normal((draws, len(correlations)))
+    at_unit = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
     return np.asarray(at_unit @ np.linalg.cholesky(np.asarray(correlations)).T)

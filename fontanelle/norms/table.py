@@ -48,10 +48,12 @@ class Sheet:
     rows: Mapping[str, int]
 
     def row_of(self, where: str) -> int | None:
-        """Return the row of a place in the document, or of the nearest that encloses it."""
+        """Return the row of a place, of the first inside it, or of the nearest that encloses it."""
         parts = self._named(where.split("."))
         while parts:
-            if (found := self.rows.get(".".join(parts))) is not None:
+            path = ".".join(parts)
+            inside = (row for name, row in self.rows.items() if name.startswith(f"{path}."))
+            if (found := self.rows.get(path, next(inside, None))) is not None:
                 return found
             parts = parts[:-1]
         return None
@@ -106,7 +108,7 @@ def to_csv(text: str) -> str:
         written,
         (*COLUMNS, *LMS_COLUMNS) if is_lms else COLUMNS,
         restval="",
-        lineterminator="\n",
+        lineterminator="\r\n",  # RFC 4180; and a writer quotes what its line ends are made of
     )
     writer.writeheader()
     writer.writerows(rows)

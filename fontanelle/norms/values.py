@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fontanelle.norms.comparison import Sex, Tier
+from fontanelle.norms.comparison import Sex, SiteOffset, SiteStatus, Tier
 from fontanelle.norms.document import Laterality, Matrix, ModelKind, Status
 
 
@@ -310,3 +310,27 @@ class Reference:
     def linear_regions(self) -> tuple[RegionNorm, ...]:
         """The regions of a linear reference; empty where the model is another."""
         return tuple(region for region in self.regions if isinstance(region, RegionNorm))
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """How well this site is known for a package and a reference.
+
+    Attributes
+    ----------
+    status, offsets
+        As a comparison takes them: offsets of every region where there is a calibration.
+    n
+        The site's normal heads behind it.
+    calibration
+        Version of the calibration; None where there is none.
+    """
+
+    status: SiteStatus
+    offsets: tuple[SiteOffset, ...] = ()
+    n: int = 0
+    calibration: str | None = None
+
+
+UNKNOWN_SITE = Site(SiteStatus.NONE)
+"""Of which no normal head was measured."""

@@ -14,7 +14,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from fontanelle.errors import Code, Refused
-from fontanelle.norms.comparison import SiteOffset, SiteStatus, Tier
+from fontanelle.norms.comparison import Tier
+from fontanelle.norms.values import UNKNOWN_SITE, Site
 from fontanelle.records.tables import CalibrationRow, ReferenceRow
 
 if TYPE_CHECKING:
@@ -63,26 +64,6 @@ class StoredCalibration:
     document: str
     loaded_by: str
     loaded_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """How well this site is known for a package and a reference.
-
-    Attributes
-    ----------
-    status, offsets
-        As a comparison takes them: offsets of every region where there is a calibration.
-    n
-        The site's normal heads behind it.
-    calibration
-        Version of the calibration; None where there is none.
-    """
-
-    status: SiteStatus
-    offsets: tuple[SiteOffset, ...] = ()
-    n: int = 0
-    calibration: str | None = None
 
 
 def load(
@@ -160,39 +141,6 @@ def with_shipped(stored: Iterable[StoredReference]) -> list[StoredReference]:
     return sorted(found, key=lambda each: each.reference_id)
 
 
-def latest(session: Session, reference_id: str) -> StoredReference:
-    """Return the reference of a name that was loaded last.
-
-    Raises
-    ------
-    Refused
-        REFERENCE_UNKNOWN.
-    """
-    row = session.scalars(
-        select(ReferenceRow)
-        .where(ReferenceRow.reference_id == reference_id)
-        .order_by(ReferenceRow.loaded_at.desc(), ReferenceRow.version.desc())
-        .limit(1)
-    ).one_or_none()
-    if row is None:
-        raise Refused(Code.REFERENCE_UNKNOWN, "There is no such reference.")
-    return _value(row)
-
-
-def of_version(session: Session, version: str) -> StoredReference:
-    """Return the reference of a version.
-
-    Raises
-    ------
-    Refused
-        REFERENCE_UNKNOWN.
-    """
-    row = session.get(ReferenceRow, version)
-    if row is None:
-        raise Refused(Code.REFERENCE_UNKNOWN, "There is no reference of this version.")
-    return _value(row)
-
-
 def chosen(session: Session, wanted: str) -> StoredReference:
     """Return the reference that a name or a version means.
 
@@ -257,7 +205,7 @@ def site(session: Session, reference: "Reference", package_sha256: str) -> Site:
     )
     newest = next(found, None)
     if newest is None:
-        return Site(SiteStatus.NONE)
+        return UNKNOWN_SITE
     offsets = parse(newest.document).offsets
     return Site(status_of(newest.n, reference), offsets, newest.n, newest.version)
 

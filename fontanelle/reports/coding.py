@@ -15,6 +15,7 @@ OWN_SCHEME_ITEM = CodingSchemeIdentificationItem(
 )
 
 CATEGORY = CodedConcept("91723000", "SCT", "Anatomical Structure")
+HEAD = CodedConcept("69536005", "SCT", "Head")
 BRAIN = CodedConcept("12738006", "SCT", "Brain")
 SIDES = {
     "left": CodedConcept("7771000", "SCT", "Left"),
@@ -25,11 +26,14 @@ VOLUME = CodedConcept("118565006", "SCT", "Volume")
 MILLILITRE = CodedConcept("ml", "UCUM", "milliliter")
 NO_UNITS = CodedConcept("1", "UCUM", "no units")
 PERCENT = CodedConcept("%", "UCUM", "percent")
+CENTIMETRE = CodedConcept("cm", "UCUM", "centimeter")
 SUM_OF_VOXELS = CodedConcept("126030", "DCM", "Sum of segmented voxel method for volume")
 TOTAL = CodedConcept("255619001", "SCT", "Total")
 Z_SCORE = CodedConcept("121416", "DCM", "Z-Score of measurement")
 CENTILE = CodedConcept("121415", "DCM", "Percentile Ranking of measurement")
 POPULATION_MEAN = CodedConcept("373098007", "SCT", "Mean Value of population")
+POPULATION_MEDIAN = CodedConcept("population_p50", OWN_SCHEME, "Median of population")
+POPULATION_SD = CodedConcept("121414", "DCM", "Standard deviation of population")
 RANGE_HIGH = CodedConcept("371933006", "SCT", "Normal Range Upper Limit")
 RANGE_LOW = CodedConcept("385524004", "SCT", "Normal Range Lower Limit")
 COMMENT = CodedConcept("121106", "DCM", "Comment")
@@ -54,6 +58,16 @@ INTRACRANIAL = CodedConcept("intracranial", OWN_SCHEME, "Intracranial volume")
 SHARE = CodedConcept("share", OWN_SCHEME, "Share of the total of the regions")
 Z_LOW = CodedConcept("z_low", OWN_SCHEME, "Lower end of the 95 % interval of the z-score")
 Z_HIGH = CodedConcept("z_high", OWN_SCHEME, "Upper end of the 95 % interval of the z-score")
+CENTILE_LOW = CodedConcept(
+    "centile_low", OWN_SCHEME, "Lower end of the 95 % interval of the centile"
+)
+CENTILE_HIGH = CodedConcept(
+    "centile_high", OWN_SCHEME, "Upper end of the 95 % interval of the centile"
+)
+CHRONOLOGICAL_Z = CodedConcept("z_since_birth", OWN_SCHEME, "Z-score at the age since birth")
+# LOINC 11984-2 is a fetal ultrasound code.
+CIRCUMFERENCE = CodedConcept("head_circumf", OWN_SCHEME, "Head circumference after birth")
+CEPHALIC_INDEX = CodedConcept("cephalic_index", OWN_SCHEME, "Intracranial width to length")
 POOLED_Z = CodedConcept("pooled_z", OWN_SCHEME, "Z-score against the pooled population")
 POOLED_CENTILE = CodedConcept("pooled_centile", OWN_SCHEME, "Centile in the pooled population")
 NO_COMPARISON = CodedConcept("no_comparison", OWN_SCHEME, "Reason for the missing comparison")

@@ -3,8 +3,6 @@
 Nested form of TID 1411 and TID 310-312: what a reference says of a volume stands under it.
 """
 
-from collections.abc import Sequence
-
 from highdicom.sr import (
     AlgorithmIdentification,
     FindingSite,
@@ -16,25 +14,21 @@ from highdicom.sr import (
     NumContentItem,
     QualitativeEvaluation,
     ReferencedSegment,
-    RelationshipTypeValues,
     SourceSeriesForSegmentation,
-    TextContentItem,
-    TrackingIdentifier,
     VolumetricROIMeasurementsAndQualitativeEvaluations,
 )
 from highdicom.sr.coding import CodedConcept
 from pydicom import Dataset
 
-from fontanelle.errors import Reason
 from fontanelle.imaging.regions import Region
 from fontanelle.imaging.volumes import RegionVolumes, Volumes
 from fontanelle.norms.comparison import AsymmetryComparison, Comparison, RegionComparison
 from fontanelle.reports import coding, wording
+from fontanelle.reports.head_groups import head_group
+from fontanelle.reports.items import Group, comment, number, numbers, reasons, text, tracking
 from fontanelle.reports.result import Result
 from fontanelle.reports.rounding import ML_DECIMALS, PERCENT_DECIMALS, Z_DECIMALS
-from fontanelle.reports.stamp import MANUFACTURER, algorithm_parameters, tracking_uid
-
-Group = VolumetricROIMeasurementsAndQualitativeEvaluations | MeasurementsAndQualitativeEvaluations
+from fontanelle.reports.stamp import MANUFACTURER, algorithm_parameters
 
 
 def measured_groups(result: Result, volumes: Volumes, segmentation: Dataset) -> list[Group]:
@@ -55,18 +49,19 @@ def measured_groups(result: Result, volumes: Volumes, segmentation: Dataset) -> 
         for region in volumes.regions
     ]
     pairs = [] if result.comparison is None else [_asymmetries(result, result.comparison)]
-    return [*regions, *pairs, _totals(result, volumes)]
+    head = None if result.head is None else head_group(result, result.head)
+    return [*regions, *pairs, *([] if head is None else [head]), _totals(result, volumes)]
 
 
 def withheld_group(result: Result) -> Group:
     """Return the one group of a withheld result: why there are no numbers."""
     return MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=_tracking(result, "withheld"),
+        tracking_identifier=tracking(result, "withheld"),
         finding_type=coding.BRAIN,
         finding_sites=[FindingSite(coding.BRAIN)],
         qualitative_evaluations=[
             QualitativeEvaluation(coding.QUALITY, coding.QUALITY_NOT_MET),
-            *_reasons(coding.LIMITATION, result.reasons),
+            *reasons(coding.LIMITATION, result.reasons),
         ],
     )
 
@@ -82,7 +77,7 @@ def _region(
     missing = result.reasons if compared is None else compared.reasons
     has_z = compared is not None and compared.z is not None
     group = VolumetricROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=_tracking(result, region.name),
+        tracking_identifier=tracking(result, region.name),
         referenced_segment=_segment(region, segmentation),
         finding_type=coding.concept(region.property_type),
         finding_category=coding.CATEGORY,
@@ -92,11 +87,11 @@ def _region(
             _compartment(result, measured, compared),
             *_parts(result, measured, volumes.total_ml),
         ],
-        qualitative_evaluations=_reasons(
+        qualitative_evaluations=reasons(
             coding.LIMITATION if has_z else coding.NO_COMPARISON, missing
         ),
     )
-    _comment(group, missing)
+    comment(group, missing)
     return group
 
 
@@ -107,7 +102,7 @@ def _compartment(
         result, coding.VOLUME, measured.compartment_ml, _properties(result, compared)
     )
     if compared is not None and result.comparison is not None and compared.z is not None:
-        citation = _text(coding.EQUATION, wording.equation(result.comparison), "INFERRED FROM")
+        citation = text(coding.EQUATION, wording.equation(result.comparison), "INFERRED FROM")
         measurement[0].ContentSequence.append(citation)
     return measurement
 
@@ -169,18 +164,18 @@ def _population(
 def _statistics(compared: RegionComparison) -> list[NumContentItem]:
     said = (
         (coding.POPULATION_MEAN, compared.expected_ml, coding.MILLILITRE, ML_DECIMALS),
+        (coding.POPULATION_SD, compared.sd_ml, coding.MILLILITRE, ML_DECIMALS),
         (coding.Z_SCORE, compared.z, coding.NO_UNITS, Z_DECIMALS),
         (coding.Z_LOW, compared.z_low, coding.NO_UNITS, Z_DECIMALS),
         (coding.Z_HIGH, compared.z_high, coding.NO_UNITS, Z_DECIMALS),
         (coding.CENTILE, compared.centile, coding.PERCENT, PERCENT_DECIMALS),
+        (coding.CENTILE_LOW, compared.centile_low, coding.PERCENT, PERCENT_DECIMALS),
+        (coding.CENTILE_HIGH, compared.centile_high, coding.PERCENT, PERCENT_DECIMALS),
+        (coding.CHRONOLOGICAL_Z, compared.chronological_z, coding.NO_UNITS, Z_DECIMALS),
         (coding.POOLED_Z, compared.pooled_z, coding.NO_UNITS, Z_DECIMALS),
         (coding.POOLED_CENTILE, compared.pooled_centile, coding.PERCENT, PERCENT_DECIMALS),
     )
-    return [
-        _number(name, round(value, decimals), unit)
-        for name, value, unit, decimals in said
-        if value is not None
-    ]
+    return numbers(said)
 
 
 def _range(compared: RegionComparison, comparison: Comparison) -> NormalRangeProperties | None:
@@ -188,8 +183,8 @@ def _range(compared: RegionComparison, comparison: Comparison) -> NormalRangePro
         return None
     return NormalRangeProperties(
         values=[
-            _number(coding.RANGE_LOW, round(compared.low_ml, ML_DECIMALS), coding.MILLILITRE),
-            _number(coding.RANGE_HIGH, round(compared.high_ml, ML_DECIMALS), coding.MILLILITRE),
+            number(coding.RANGE_LOW, round(compared.low_ml, ML_DECIMALS), coding.MILLILITRE),
+            number(coding.RANGE_HIGH, round(compared.high_ml, ML_DECIMALS), coding.MILLILITRE),
         ],
         description=wording.RANGE,
         authority=wording.authority(comparison),
@@ -197,30 +192,34 @@ def _range(compared: RegionComparison, comparison: Comparison) -> NormalRangePro
 
 
 def _asymmetries(result: Result, comparison: Comparison) -> Group:
-    reasons = tuple(dict.fromkeys(r for pair in comparison.asymmetry for r in pair.reasons))
+    why = tuple(dict.fromkeys(r for pair in comparison.asymmetry for r in pair.reasons))
     has_z = any(pair.z is not None for pair in comparison.asymmetry)
     group = MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=_tracking(result, "asymmetry"),
+        tracking_identifier=tracking(result, "asymmetry"),
         finding_type=coding.BRAIN,
         finding_sites=[FindingSite(coding.BRAIN)],
         measurements=[
             _asymmetry(pair, pair.index) for pair in comparison.asymmetry if pair.index is not None
         ],
-        qualitative_evaluations=_reasons(
-            coding.LIMITATION if has_z else coding.NO_COMPARISON, reasons
-        ),
+        qualitative_evaluations=reasons(coding.LIMITATION if has_z else coding.NO_COMPARISON, why),
     )
-    _comment(group, reasons)
+    comment(group, why)
     return group
 
 
 def _asymmetry(pair: AsymmetryComparison, index: float) -> Measurement:
-    properties = None
+    properties, percent = None, (coding.PERCENT, PERCENT_DECIMALS)
     if pair.z is not None:
         properties = MeasurementProperties(
             normality=coding.NORMALITY[pair.flag],
             measurement_statistical_properties=MeasurementStatisticalProperties(
-                values=[_number(coding.Z_SCORE, round(pair.z, Z_DECIMALS), coding.NO_UNITS)],
+                values=numbers(
+                    (
+                        (coding.POPULATION_MEAN, pair.population_mean, *percent),
+                        (coding.POPULATION_SD, pair.population_sd, *percent),
+                        (coding.Z_SCORE, pair.z, coding.NO_UNITS, Z_DECIMALS),
+                    )
+                ),
             ),
         )
     return Measurement(
@@ -232,13 +231,20 @@ def _asymmetry(pair: AsymmetryComparison, index: float) -> Measurement:
 
 
 def _totals(result: Result, volumes: Volumes) -> Group:
+    comparison = result.comparison
     return MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=_tracking(result, "totals"),
+        tracking_identifier=tracking(result, "totals"),
         finding_type=coding.BRAIN,
         finding_sites=[FindingSite(coding.BRAIN)],
         method=coding.SUM_OF_VOXELS,
         measurements=[
-            _volume(result, coding.VOLUME, volumes.total_ml, derivation=coding.TOTAL),
+            _volume(
+                result,
+                coding.VOLUME,
+                volumes.total_ml,
+                _properties(result, None if comparison is None else comparison.total),
+                derivation=coding.TOTAL,
+            ),
             _volume(result, coding.VENTRICLES, volumes.ventricles_ml),
             _volume(result, coding.INTRACRANIAL, volumes.intracranial_ml),
         ],
@@ -261,10 +267,6 @@ def _site(region: Region) -> FindingSite:
     return FindingSite(coding.concept(region.property_type), laterality=coding.laterality(region))
 
 
-def _tracking(result: Result, name: str) -> TrackingIdentifier:
-    return TrackingIdentifier(uid=tracking_uid(result, name), identifier=name)
-
-
 def _algorithm(result: Result) -> AlgorithmIdentification:
     package = result.package
     return AlgorithmIdentification(
@@ -273,26 +275,4 @@ def _algorithm(result: Result) -> AlgorithmIdentification:
         parameters=[f"{name}={value}" for name, value in algorithm_parameters(package).items()],
         family=None,
         manufacturer=MANUFACTURER,
-    )
-
-
-def _reasons(name: CodedConcept, reasons: Sequence[Reason]) -> list[QualitativeEvaluation]:
-    return [QualitativeEvaluation(name, coding.reason_code(reason.code)) for reason in reasons]
-
-
-def _comment(group: Group, reasons: Sequence[Reason]) -> None:
-    for reason in reasons:
-        text = _text(coding.COMMENT, wording.sentence(reason), "CONTAINS")
-        group[0].ContentSequence.append(text)
-
-
-def _text(name: CodedConcept, value: str, relationship: str) -> TextContentItem:
-    return TextContentItem(
-        name=name, value=value, relationship_type=RelationshipTypeValues(relationship)
-    )
-
-
-def _number(name: CodedConcept, value: float, unit: CodedConcept) -> NumContentItem:
-    return NumContentItem(
-        name=name, value=value, unit=unit, relationship_type=RelationshipTypeValues.HAS_PROPERTIES
     )

@@ -14,7 +14,23 @@ COMPARTMENT: Final = (
     "neither atrophy nor hydrocephalus, bleeding, fracture, mass or swelling."
 )
 WITHHELD: Final = "The segmentation failed its checks. No volumes and no labels leave."
+CIRCUMFERENCE_SOURCES: Final = {
+    "given": "by tape, from the order",
+    "measured": "measured on the scan",
+}
+CIRCUMFERENCE_RANGE: Final = "95 % of the chart's children of this age and sex."
 RANGE: Final = (
     "95 % prediction interval for a child of this age and sex; where the site is not calibrated "
     "it holds the site's unknown offset."
 )
+SMALL_HEAD: Final = "So many low regions are one finding, a small head: see its circumference."
+
+
+def low_regions(low: int, of: int, share_percent: float) -> str:
+    """Say how many regions are low, and how rare so many are."""
+    if low == 0:
+        return f"None of {of} regions is below the 5th centile."
+    return (
+        f"{low} of {of} regions are below the 5th centile; {share_percent:.1f} % of typical "
+        "children have as many or more."
+    )

@@ -15,7 +15,8 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
 from fontanelle.reports import coding, wording
-from fontanelle.reports.measurement_groups import Group, measured_groups, withheld_group
+from fontanelle.reports.items import Group
+from fontanelle.reports.measurement_groups import measured_groups, withheld_group
 from fontanelle.reports.result import Result
 from fontanelle.reports.source import carry_over, stand_ins
 from fontanelle.reports.stamp import (

@@ -63,7 +63,7 @@ def _bare_nulls(value: object, path: str) -> Iterator[str]:
     match value:
         case None:
             yield path
-        case {"reasons": [str(), *_]} if "check" not in value:
+        case {"reasons": [str(), *_], **rest} if "check" not in rest:
             return
         case Mapping():
             for key, inner in value.items():

@@ -18,6 +18,7 @@ def statements(result: Result) -> list[str]:
         sentences.UNREVIEWED,
         *_limits(result),
         *(sentence(reason) for reason in (*result.reasons, *result.remarks)),
+        *_findings(result),
         *_provenance(result),
         *(_check(check) for check in result.quality),
         _rendering(result),
@@ -32,7 +33,10 @@ def sentence(reason: Reason) -> str:
 def population(result: Result) -> str:
     """Return whom the reference speaks of."""
     sex = {"M": "boys", "F": "girls"}.get(result.patient.sex or "", "children")
-    age = result.patient.age_days
+    age, comparison = result.patient.age_days, result.comparison
+    corrected = None if comparison is None else comparison.corrected_age_days
+    if corrected is not None:
+        return f"Expected for {sex} aged {corrected} days, corrected for preterm birth."
     return f"Expected for {sex}" + ("" if age is None else f" aged {age} days") + "."
 
 
@@ -66,12 +70,34 @@ def _limits(result: Result) -> list[str]:
     )
 
 
+def _findings(result: Result) -> list[str]:
+    """Say what no single number says: both ages, many low regions, earlier scans."""
+    said, comparison = [], result.comparison
+    if comparison is not None and comparison.corrected_age_days is not None:
+        said.append(
+            f"Age {result.patient.age_days} days since birth, "
+            f"{comparison.corrected_age_days} days corrected for preterm birth: the corrected age "
+            "is compared."
+        )
+    many = None if comparison is None else comparison.multiplicity
+    if many is not None:
+        said.append(sentences.low_regions(many.below_5th_centile, many.of, many.share_percent))
+        if many.is_small_head:
+            said.append(sentences.SMALL_HEAD)
+    if result.earlier:
+        said.append(
+            f"Earlier scans of this child: {len(result.earlier)}; changes stand in report.json."
+        )
+    return said
+
+
 def _provenance(result: Result) -> list[str]:
     package, engine, comparison = result.package, result.engine, result.comparison
     said = [
         f"Package: {package.name} {package.version}, sha256 {package.sha256}, protocol "
         f"{package.protocol} ({package.protocol_match}), meant for "
-        f"{package.intended_age_days[0]} to {package.intended_age_days[1]} days of age."
+        f"{package.intended_age_days[0]} to {package.intended_age_days[1]} days of age, "
+        f"{'qualified' if package.qualified else 'not qualified'}."
     ]
     if engine is not None:
         said.append(f"Engine: {engine.provider}, {engine.precision}, on {engine.device}.")

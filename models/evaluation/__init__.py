@@ -5,7 +5,6 @@ measured by the pipeline that serves. Volume error and bias come first, Dice sec
 has gone with useless volumes.
 """
 
-HELD_OUT = ("toddler_12mo", "head_04", "head_20")
-"""Label maps that no training, protocol weight or registration has seen."""
+from models.training.heads import HELD_OUT
 
 __all__ = ["HELD_OUT"]

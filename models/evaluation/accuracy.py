@@ -8,16 +8,30 @@ from numpy.typing import NDArray
 from models.evaluation import metrics
 from models.evaluation.bench import Bench
 from models.evaluation.cases import Case, positioned, scanned, toddlers
-from models.evaluation.overlap import confusions
+from models.evaluation.listings import (
+    REAL_TODDLERS,
+    confusion_table,
+    people_table,
+    ventricle_table,
+    withheld_tables,
+)
 from models.evaluation.pictures import draw
-from models.evaluation.report import Cell, Gate, Section, Table, at_least, at_most, number
-from models.evaluation.scoring import RegionScore, Scored, scored, usable, withheld
+from models.evaluation.report import (
+    Cell,
+    Gate,
+    Section,
+    Table,
+    at_least,
+    interval,
+    not_measured,
+    signed,
+    worst_at_most,
+)
+from models.evaluation.scoring import RegionScore, Scored, scored, usable
 from models.evaluation.shapes import drawn
 
 CHILDREN = 6
 """Different children made of each person's brain."""
-REAL_TODDLERS = ("toddler_12mo", "toddler_24mo")
-"""Brains of children; all the other label maps are adults made small."""
 
 Rows = list[tuple[str, RegionScore]]
 """One region: the person and the score of each scan."""
@@ -60,16 +74,16 @@ def held_out(bench: Bench) -> Section:
         name="accuracy",
         title="Held-out heads as synthetic toddlers, slices to 1.25 mm",
         says=f"{len(scores)} scans of {len(bench.heads)} distinct people "
-        f"({', '.join(bench.heads)}) that no training, protocol weight or registration has seen, "
+        f"({', '.join(bench.heads)}), kept from training, protocol weights and registration, and "
         "painted by a painter that training does not know. Intervals are 95 %, drawn anew by "
         "person: with so few people they are rough. Compartments unless said otherwise.",
         tables=(
             volumes,
             places,
-            _people_table([*scores, *toddlers_too], bench.heads),
-            _ventricle_table(scores),
-            _confusion_table(bench, scores),
-            *_withheld_tables(scores),
+            people_table([*scores, *toddlers_too], bench.heads),
+            ventricle_table(scores),
+            confusion_table(bench, scores),
+            *withheld_tables(scores),
         ),
         gates=_gates(bench, by_region, scores),
         values={
@@ -186,79 +200,6 @@ def _place_table(by_region: dict[str, Rows]) -> Table:
     )
 
 
-def _people_table(scores: Sequence[Scored], never_seen: Sequence[str]) -> Table:
-    rows: list[tuple[Cell, ...]] = []
-    for person in dict.fromkeys(score.person for score in scores):
-        mine = [score for score in usable(scores) if score.person == person]
-        errors = np.array([r.error_percent for score in mine for r in score.compared] or [np.nan])
-        skull = [100 * (s.intracranial_found_ml / s.intracranial_truth_ml - 1) for s in mine]
-        rows.append(
-            (
-                person,
-                "a child's" if person in REAL_TODDLERS else "an adult's, made small",
-                "held out" if person in never_seen else "trained on",
-                len(mine),
-                signed(float(errors.mean())),
-                float(np.median(np.abs(errors))),
-                float(np.percentile(np.abs(errors), 90)),
-                float(np.mean([score.mean_dice for score in mine] or [np.nan])),
-                signed(float(np.mean(skull or [np.nan]))),
-            )
-        )
-    return Table(
-        "By person; the brains of the two toddlers are real, the skulls around them are not",
-        (
-            "person",
-            "brain",
-            "in training",
-            "scans",
-            "bias, %",
-            "median error, %",
-            "90th percentile, %",
-            "mean Dice",
-            "intracranial bias, %",
-        ),
-        tuple(rows),
-    )
-
-
-def _ventricle_table(scores: Sequence[Scored]) -> Table:
-    rows: list[tuple[Cell, ...]] = []
-    for score in usable(scores):
-        ventricles = score.regions[-1]
-        rows.append(
-            (
-                score.person,
-                score.case,
-                ventricles.truth_ml,
-                ventricles.found_ml,
-                signed(ventricles.error_percent),
-                ventricles.dice,
-            )
-        )
-    heads = ("person", "case", "true, mL", "found, mL", "error, %", "Dice")
-    return Table("Ventricles", heads, tuple(rows))
-
-
-def _confusion_table(bench: Bench, scores: Sequence[Scored]) -> Table:
-    measured = usable(scores)
-    rows: list[tuple[Cell, ...]] = []
-    if measured:
-        counted = np.sum([score.counted for score in measured], axis=0)
-        found = confusions(counted, bench.names_by_code)
-        rows = [(one.region, one.taken_for, one.percent) for one in found]
-    heads = ("region", "taken for", "% of the region's true volume")
-    return Table("Confusions of one per cent and more", heads, tuple(rows))
-
-
-def _withheld_tables(scores: Sequence[Scored]) -> list[Table]:
-    rows = tuple((s.person, s.case, ", ".join(s.withheld)) for s in withheld(scores))
-    if not rows:
-        return []
-    title = f"Withheld or refused: {len(rows)} of {len(scores)} scans (counted above all the same)"
-    return [Table(title, ("person", "case", "reasons"), rows)]
-
-
 def _gates(bench: Bench, by_region: dict[str, Rows], scores: Sequence[Scored]) -> tuple[Gate, ...]:
     refused = len(scores) - len(usable(scores))
     if not usable(scores):
@@ -279,6 +220,7 @@ def _gates(bench: Bench, by_region: dict[str, Rows], scores: Sequence[Scored]) -
         for name, rows in by_region.items()
     }
     return (
+        _unseen(bench),
         Gate("scans refused", "0", str(refused), refused == 0),
         worst_at_most("median volume error of the worst region", 2.5, medians),
         worst_at_most("90th percentile of the worst region", 7.0, tails),
@@ -296,24 +238,13 @@ def _gates(bench: Bench, by_region: dict[str, Rows], scores: Sequence[Scored]) -
     )
 
 
-def worst_at_most(name: str, limit: float, values: dict[str, float], unit: str = " %") -> Gate:
-    """Return the gate of the largest of several figures, naming whose it is."""
-    worst = max(values, key=lambda each: values[each])
-    return at_most(name, limit, values[worst], unit, where=worst)
+def _unseen(bench: Bench) -> Gate:
+    name, known = "held-out heads that the package was trained on", bench.trained_on
+    if known is None:
+        return not_measured(name, "none", "the package does not say on which heads it was trained")
+    seen = [person for person in bench.heads if person in known]
+    return Gate(name, "none", ", ".join(seen) or "none", not seen)
 
 
 def _least(values: dict[str, float]) -> str:
     return min(values, key=lambda each: values[each])
-
-
-def signed(value: float) -> str:
-    """Write a number with its sign."""
-    return "–" if np.isnan(value) else f"{value:+.1f}"
-
-
-def interval(estimate: metrics.Estimate) -> str:
-    """Write an estimate with its interval."""
-    said = number(estimate.value)
-    if np.isnan(estimate.low):
-        return f"{said} (one person: no interval)"
-    return f"{said} ({number(estimate.low)} to {number(estimate.high)})"

@@ -8,7 +8,7 @@ from scipy import ndimage
 from fontanelle.errors import Code, Refused
 from fontanelle.imaging import nifti
 from fontanelle.imaging.compartments import assemble
-from fontanelle.imaging.geometry import Image, LabelArray
+from fontanelle.imaging.geometry import Geometry, Image, LabelArray
 from models.evaluation.real import RealImage
 from models.package import Package
 from models.training.protocol import PROTOCOLS, XI2025_MATCHED, classes
@@ -17,6 +17,7 @@ EMPTY_HU = -500
 CSF_HU, BONE_HU, SCALP_HU = 8.0, 900.0, 40.0
 CSF_MM, BONE_MM, SCALP_MM = 2.0, 5.0, 5.0
 """An adult's, roughly."""
+ROOM_VOXELS = 16
 
 
 def read_atlas(folder: Path, package: Package) -> RealImage:
@@ -32,7 +33,7 @@ def read_atlas(folder: Path, package: Package) -> RealImage:
         raise Refused(
             Code.INPUT_NIFTI, "An atlas is one *_hu.nii.gz and one *_regions.nii.gz in a folder."
         )
-    image, structures = (nifti.read(paths[0]).image for paths in found)
+    image, structures = (_wider(nifti.read(paths[0]).image) for paths in found)
     if image.hu.shape != structures.hu.shape:
         raise Refused(Code.INPUT_NIFTI, "The atlas's labels do not lie on its grid.")
     protocol = PROTOCOLS.get(package.protocol, XI2025_MATCHED)
@@ -44,12 +45,22 @@ def read_atlas(folder: Path, package: Package) -> RealImage:
     return RealImage("CT atlas", _skulled(image), labels, "put on by coordinates alone")
 
 
+def _wider(image: Image) -> Image:
+    """Give an image room for a skull on all sides: the average was cut close to the brain."""
+    if not isinstance(image.grid, Geometry):
+        raise Refused(Code.INPUT_NIFTI, "The atlas does not lie on an even grid.")
+    affine = image.grid.affine_lps_mm.copy()
+    affine[:3, 3] -= affine[:3, :3].sum(axis=1) * ROOM_VOXELS
+    hu = np.pad(image.hu.astype(np.int16), ROOM_VOXELS, constant_values=int(image.hu.min()))
+    slices, rows, columns = hu.shape
+    return Image(hu, Geometry((slices, rows, columns), affine))
+
+
 def _skulled(image: Image) -> Image:
     """Draw CSF, a vault and scalp around a brain that was stripped of them: else it is no head."""
     brain = ndimage.binary_fill_holes(image.hu > EMPTY_HU)
-    away = np.asarray(ndimage.distance_transform_edt(~brain)) * image.grid.plane_voxel_mm3[0] ** (
-        1 / 3
-    )
+    voxel_mm = float(image.grid.plane_voxel_mm3[0]) ** (1 / 3)
+    away = voxel_mm * np.asarray(ndimage.distance_transform_edt(~brain))
     drawn = np.select(
         [brain, away <= CSF_MM, away <= CSF_MM + BONE_MM, away <= CSF_MM + BONE_MM + SCALP_MM],
         [np.maximum(image.hu, CSF_HU), CSF_HU, BONE_HU, SCALP_HU],

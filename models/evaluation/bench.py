@@ -1,5 +1,6 @@
 """What every part of the evaluation works with: a package, how it is measured, and for whom."""
 
+import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -75,6 +76,13 @@ class Bench:
     def regions(self) -> tuple[str, ...]:
         """Names of the compared regions, in the order of their codes."""
         return tuple(region.name for region in self.package.region_set.regions)
+
+    @property
+    def trained_on(self) -> tuple[str, ...] | None:
+        """Label maps that the package says it was trained on; None where it does not say."""
+        text = (self.package.folder / "package.toml").read_text(encoding="utf-8")
+        heads = tomllib.loads(text).get("training", {}).get("heads")
+        return None if heads is None else tuple(heads)
 
     @property
     def spread_percent(self) -> dict[str, float]:

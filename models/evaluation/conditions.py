@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.evaluation.accuracy import score_case, signed
+from models.evaluation.accuracy import score_case
 from models.evaluation.bench import Bench
 from models.evaluation.cases import CONDITIONS, PLAIN, STRICT, Case
-from models.evaluation.report import Cell, Gate, Section, Table, at_most
+from models.evaluation.report import Cell, Gate, Section, Table, at_most, signed
 from models.evaluation.scoring import Scored, usable, withheld
 
 QUICK = ("5 mm", "pitched by 20 degrees", "noise doubled")

@@ -15,7 +15,7 @@ from fontanelle.imaging.geometry import Image
 from fontanelle.norms.expectations import expectation
 from fontanelle.norms.values import Reference
 from models.evaluation.bench import Bench, ahead
-from models.evaluation.cases import PLAIN, scanned
+from models.evaluation.cases import PLAIN, positioned, scanned
 from models.evaluation.report import Cell, Gate, Section, Table, at_most, between
 from models.evaluation.scoring import read
 from models.evaluation.shapes import Shape, drawn, placed, resized
@@ -102,7 +102,7 @@ def closed_loop(bench: Bench, count: int | None = None) -> Section:
         has = dict(zip(children.regions, children.volumes_ml[index].tolist(), strict=True))
         person = people[index % len(people)]
         shape = drawn_as(bench, person, has)
-        image, _ = scanned(shape, replace(PLAIN, seed=1000 + index))
+        image, _ = scanned(positioned(shape, PLAIN), replace(PLAIN, seed=1000 + index))
         return Drawn(person, shape.volumes(bench.package.region_set).by_region_ml, image)
 
     for index, one in enumerate(ahead(partial(draw, index) for index in range(count))):

@@ -7,16 +7,16 @@ each head. What counts is what was really planted, read off the drawn head.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.evaluation import metrics
-from models.evaluation.accuracy import interval
 from models.evaluation.bench import Bench
-from models.evaluation.cases import PLAIN, scanned
+from models.evaluation.cases import PLAIN, positioned, scanned
 from models.evaluation.pictures import draw
-from models.evaluation.report import Cell, Gate, Section, Table, between
+from models.evaluation.report import Cell, Gate, Section, Table, between, interval
 from models.evaluation.scoring import RegionScore, Scored, scored
 from models.evaluation.shapes import Shape, drawn, resized, thinned, widened
 
@@ -30,8 +30,13 @@ DETECT_SD = -2.5
 LIMITS_Z = (-1.645, -2.0)
 
 Change = Callable[[Shape, Mapping[str, float]], Shape]
-Volume = Callable[[RegionScore], tuple[float, float]]
-"""True and found volume of a region, mL."""
+
+
+class Kind(StrEnum):
+    """What is planted, and judged."""
+
+    COMPARTMENT = "compartment"
+    PARENCHYMA = "parenchyma"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +61,8 @@ class Answer:
 def planted(bench: Bench) -> Section:
     """Plant losses two ways, and ventricles, and fit what was found against what was planted."""
     answers = {
-        "compartment": _compartments(bench),
-        "parenchyma": _parenchyma(bench),
+        Kind.COMPARTMENT: _compartments(bench),
+        Kind.PARENCHYMA: _parenchyma(bench),
     }
     ventricles = _ventricles(bench)
     return Section(
@@ -91,9 +96,7 @@ def _compartments(bench: Bench) -> list[Answer]:
         return resized(shape, factors, bench.package.region_set)
 
     levels = (-4.0, 0.0, 3.0) if bench.quick else COMPARTMENT_SDS
-    return _answers(
-        bench, "compartment", levels, change, lambda score: (score.truth_ml, score.found_ml)
-    )
+    return _answers(bench, Kind.COMPARTMENT, levels, change)
 
 
 def _parenchyma(bench: Bench) -> list[Answer]:
@@ -102,13 +105,7 @@ def _parenchyma(bench: Bench) -> list[Answer]:
         return thinned(shape, shares, bench.package.region_set, bench.package.outer_csf)
 
     levels = (-4.0, 0.0) if bench.quick else PARENCHYMA_SDS
-    return _answers(
-        bench,
-        "parenchyma",
-        levels,
-        change,
-        lambda score: (score.parenchyma_truth_ml, score.parenchyma_found_ml),
-    )
+    return _answers(bench, Kind.PARENCHYMA, levels, change)
 
 
 def _share(bench: Bench, region: str, sd: float) -> float:
@@ -127,17 +124,15 @@ def levels_by_region(
     ]
 
 
-def _answers(
-    bench: Bench, kind: str, levels: tuple[float, ...], change: Change, volume: Volume
-) -> list[Answer]:
+def _answers(bench: Bench, kind: Kind, levels: tuple[float, ...], change: Change) -> list[Answer]:
     answers = []
     for index, person in enumerate(bench.heads):
-        before = _true_volumes(bench, drawn(person, bench.package), volume)
+        before = _true_ml(bench, drawn(person, bench.package), kind)
         for scan, sds in enumerate(levels_by_region(levels, bench.regions, seed=index)):
             shape = change(drawn(person, bench.package), sds)
             score = _scored(bench, shape, f"{kind} planted, {scan + 1}", picture=scan == 0)
             for region in score.compared:
-                true_ml, found_ml = volume(region)
+                true_ml, found_ml = _true_and_found_ml(region, kind)
                 sd_ml = before[region.region] * bench.spread_percent[region.region] / 100.0
                 answers.append(
                     Answer(
@@ -153,7 +148,7 @@ def _answers(
 
 def _scored(bench: Bench, shape: Shape, name: str, *, picture: bool) -> Scored:
     bench.say(f"{shape.person}: {name}")
-    image, truth = scanned(shape, PLAIN)
+    image, truth = scanned(positioned(shape, PLAIN), PLAIN)
     volumes = shape.volumes(bench.package.region_set)
     score, labels = scored(bench, image, truth, volumes, person=shape.person, case=name)
     if picture and labels is not None:
@@ -161,24 +156,17 @@ def _scored(bench: Bench, shape: Shape, name: str, *, picture: bool) -> Scored:
     return score
 
 
-def _true_volumes(bench: Bench, shape: Shape, volume: Volume) -> dict[str, float]:
+def _true_ml(bench: Bench, shape: Shape, kind: Kind) -> dict[str, float]:
     regions = shape.volumes(bench.package.region_set).regions
-    return {
-        region.region: volume(
-            RegionScore(
-                region.region,
-                region.compartment_ml,
-                region.compartment_ml,
-                region.parenchyma_ml,
-                region.parenchyma_ml,
-                dice=1.0,
-                parenchyma_dice=1.0,
-                sensitivity=1.0,
-                specificity=1.0,
-            )
-        )[0]
-        for region in regions
-    }
+    if kind is Kind.COMPARTMENT:
+        return {region.region: region.compartment_ml for region in regions}
+    return {region.region: region.parenchyma_ml for region in regions}
+
+
+def _true_and_found_ml(score: RegionScore, kind: Kind) -> tuple[float, float]:
+    if kind is Kind.COMPARTMENT:
+        return score.truth_ml, score.found_ml
+    return score.parenchyma_truth_ml, score.parenchyma_found_ml
 
 
 def _of(answers: list[Answer], region: str) -> list[Answer]:
@@ -201,7 +189,7 @@ def _slope(answers: list[Answer]) -> metrics.Estimate:
     return metrics.over_people(statistic, [answer.person for answer in answers])
 
 
-def _slope_table(bench: Bench, kind: str, answers: list[Answer]) -> Table:
+def _slope_table(bench: Bench, kind: Kind, answers: list[Answer]) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for region in _measured_regions(answers):
         mine = _of(answers, region)
@@ -234,7 +222,7 @@ def _slope_table(bench: Bench, kind: str, answers: list[Answer]) -> Table:
     )
 
 
-def _slope_gates(bench: Bench, kind: str, answers: list[Answer]) -> list[Gate]:
+def _slope_gates(bench: Bench, kind: Kind, answers: list[Answer]) -> list[Gate]:
     name = f"slope of {kind}"
     if len(answers) < len(bench.heads) * len(bench.regions) * 2:
         return [Gate(name, f"{LOW:g} to {HIGH:g}", "scans were refused", holds=False)]
@@ -253,7 +241,7 @@ def _slope_gates(bench: Bench, kind: str, answers: list[Answer]) -> list[Gate]:
     ]
 
 
-def _detection_table(answers: Mapping[str, list[Answer]]) -> Table:
+def _detection_table(answers: Mapping[Kind, list[Answer]]) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for kind, found in answers.items():
         small = [a.measured for a in found if a.level == DETECT_SD]

@@ -97,8 +97,8 @@ def real_series(bench: Bench, series: RealImage | None, carry: Carry | None) -> 
 def atlas(bench: Bench, given: RealImage | None) -> Section:
     """Compare places with a CT atlas of adults; its labels are no truth, no gate rests on it."""
     says = (
-        "An average of adults' CT, stripped of its skull, with CSF and a vault drawn around it here; "
-        "its labels were put on by coordinates alone: good for the place of a region within about "
+        "An average of adults' CT without its skull; CSF and a vault were drawn around it here. "
+        "Its labels were put on by coordinates alone: good for the place of a region within about "
         "5 mm, for no volume and no Dice."
     )
     if given is None or given.labels is None:

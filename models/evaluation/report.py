@@ -8,6 +8,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from models.evaluation.metrics import Estimate
+
 Cell = str | float | int | None
 
 
@@ -23,17 +25,20 @@ class Gate:
         In words with numbers.
     holds
         None where the figure was not measured.
+    figure
+        What was reached, as a number; None where it is none.
     """
 
     name: str
     asked: str
     reached: str
     holds: bool | None
+    figure: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of numbers and words; the first row of each is its heading."""
+    """Rows of numbers and words under their headings."""
 
     title: str
     heads: tuple[str, ...]
@@ -70,21 +75,27 @@ def at_most(name: str, limit: float, reached: float, unit: str = " %", where: st
     """Return the gate of a figure that must not exceed a limit."""
     said = f"{number(reached)}{unit}" + (f" ({where})" if where else "")
     holds = None if math.isnan(reached) else reached <= limit
-    return Gate(name, f"at most {limit:g}{unit}", said, holds)
+    return Gate(name, f"at most {limit:g}{unit}", said, holds, reached)
 
 
 def at_least(name: str, limit: float, reached: float, unit: str = "", where: str = "") -> Gate:
     """Return the gate of a figure that must reach a limit."""
     said = f"{number(reached)}{unit}" + (f" ({where})" if where else "")
     holds = None if math.isnan(reached) else reached >= limit
-    return Gate(name, f"at least {limit:g}{unit}", said, holds)
+    return Gate(name, f"at least {limit:g}{unit}", said, holds, reached)
+
+
+def worst_at_most(name: str, limit: float, values: dict[str, float], unit: str = " %") -> Gate:
+    """Return the gate of the largest of several figures, naming whose it is."""
+    worst = max(values, key=lambda each: values[each])
+    return at_most(name, limit, values[worst], unit, where=worst)
 
 
 def between(name: str, low: float, high: float, reached: float, where: str = "") -> Gate:
     """Return the gate of a figure that must lie between two limits."""
     said = number(reached) + (f" ({where})" if where else "")
     holds = None if math.isnan(reached) else low <= reached <= high
-    return Gate(name, f"{low:g} to {high:g}", said, holds)
+    return Gate(name, f"{low:g} to {high:g}", said, holds, reached)
 
 
 def not_measured(name: str, asked: str, why: str) -> Gate:
@@ -99,6 +110,19 @@ def number(value: float) -> str:
     size = abs(value)
     digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
     return f"{value:.{digits}f}"
+
+
+def signed(value: float) -> str:
+    """Write a number with its sign."""
+    return "–" if math.isnan(value) else f"{value:+.1f}"
+
+
+def interval(estimate: Estimate) -> str:
+    """Write an estimate with its interval."""
+    said = number(estimate.value)
+    if math.isnan(estimate.low):
+        return f"{said} (one person: no interval)"
+    return f"{said} ({number(estimate.low)} to {number(estimate.high)})"
 
 
 def as_markdown(heading: str, facts: Sequence[str], sections: Sequence[Section]) -> str:
@@ -135,10 +159,7 @@ def _section(section: Section) -> dict[str, object]:
         "name": section.name,
         "title": section.title,
         "says": section.says,
-        "gates": [
-            {"what": g.name, "asked": g.asked, "reached": g.reached, "holds": g.holds}
-            for g in section.gates
-        ],
+        "gates": [_gate(gate) for gate in section.gates],
         "tables": [
             {
                 "title": table.title,
@@ -152,6 +173,16 @@ def _section(section: Section) -> dict[str, object]:
             name: {key: _plain(value) for key, value in values.items()}
             for name, values in section.values.items()
         },
+    }
+
+
+def _gate(gate: Gate) -> dict[str, Cell]:
+    return {
+        "what": gate.name,
+        "asked": gate.asked,
+        "reached": gate.reached,
+        "figure": _plain(gate.figure),
+        "holds": gate.holds,
     }
 
 

@@ -223,6 +223,10 @@ def widened(shape: Shape, factor: float, region_set: RegionSet) -> Shape:
 
     Large factors are reached in several steps of at most two, each of which stays smooth.
     """
+    ventricles = shape.classes == region_set.ventricles.code
+    # The choroid plexus does not grow with them: all of the inside is CSF.
+    emptied = _repainted(shape.phantom.hu, ventricles, ventricles)
+    shape = replace(shape, phantom=replace(shape.phantom, hu=emptied))
     steps = max(1, int(np.ceil(np.log2(factor))))
     for _ in range(steps):
         shape = resized(shape, {region_set.ventricles.code: factor ** (1 / steps)}, region_set)

@@ -1,7 +1,7 @@
 """From checkpoints to a package."""
 
 from models.export.packaging import Said, export_package
-from models.export.samples import likeness, placement
+from models.export.samples import likeness
 from models.export.to_onnx import Parity, Served, export_onnx, folded, parity
 
 __all__ = [
@@ -13,5 +13,4 @@ __all__ = [
     "folded",
     "likeness",
     "parity",
-    "placement",
 ]

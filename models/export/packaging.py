@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 from fontanelle.errors import Code, Refused
 from fontanelle.imaging.quality.likeness import FEATURES
 from fontanelle.norms.comparison import ProtocolMatch
-from models.export.samples import golden_image, likeness, placement
+from models.export.samples import golden_image, likeness
 from models.export.to_onnx import Parity, Served, export_onnx, folded, parity, run_onnx
-from models.export.toml_text import toml_text
 from models.package import FILES, LOCALISER, NETWORK, SCHEMA, file_sha256, load, read_region_set
-from models.training.heads import CANONICAL
-from models.training.protocol import OUTER_CSF
+from models.toml_text import toml_text
+from models.training.heads import CANONICAL, load_all
+from models.training.protocol import OUTER_CSF, PROTOCOLS
 from models.training.region_set import region_set_text
 from models.training.synthesis import Field
+from models.training.synthesis.anatomy import placement
 from models.training.train import Run, TrainingConfig
 
 FIELDS: tuple[Field, ...] = ((160, 192, 160), (192, 224, 192))
@@ -162,8 +163,7 @@ def _require_a_pair(config: TrainingConfig, coarse: TrainingConfig) -> None:
             Code.NETWORK_OTHER,
             f"The localiser follows {coarse.protocol} and the network {config.protocol}.",
         )
-    upright = config.synthesis.centered
-    if not upright or config.synthesis.spacing_mm != CANONICAL.spacing_mm:
+    if config.synthesis.spacing_mm != CANONICAL.spacing_mm:
         raise Refused(
             Code.NETWORK_OTHER, "The network was not trained in the frame that a localiser finds."
         )
@@ -195,8 +195,7 @@ def _description(steps: Sequence[_Step], made: Path, said: Said) -> str:
     """Return `package.toml`."""
     network, *coarse = steps
     config = network.run.config
-    region_set = read_region_set(region_set_text())
-    places = placement(config, region_set)
+    places = placement(load_all(list(config.heads), PROTOCOLS[config.protocol]))
     table: Table = {
         "schema": SCHEMA,
         "name": said.name,

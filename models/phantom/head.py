@@ -12,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
-from models.training.heads import read_map
+from models.training.heads import class_map, read_map
 from models.training.protocol import (
     BACKGROUND,
     MIRRORED,
     OUTER_CSF,
     XI2025_MATCHED,
     Protocol,
-    classes,
 )
 
 BOY_OF_TWO_ICV_ML: Final = 1071.71
@@ -183,7 +182,7 @@ def make(recipe: Recipe) -> Phantom:
         The middle of its intracranial space lies at `CENTER_LPS_MM`.
     """
     tissues = read_map(recipe.label_map, "tissues")
-    codes = classes(read_map(recipe.label_map, "regions"), tissues, recipe.protocol)
+    codes = class_map(recipe.label_map, recipe.protocol.name)
     scale = (recipe.intracranial_ml * 1000.0 / np.count_nonzero(codes)) ** (1 / 3)
     tissues, codes = _changed(tissues, codes, recipe.change)
     if recipe.mirrored:

@@ -15,10 +15,19 @@ from models.network import NETWORKS, Architecture
 from models.training.heads import HELD_OUT, names
 from models.training.losses import LOSSES
 from models.training.protocol import PROTOCOLS
-from models.training.synthesis import ShapeConfig, SynthesisConfig
 from models.training.synthesis import Field as VoxelField
+from models.training.synthesis import ShapeConfig, SynthesisConfig
 
 Positive = Annotated[int, Field(gt=0)]
+
+FOLDS = (
+    ("toddler_24mo", "head_01", "head_12"),
+    ("head_03", "head_02", "head_14"),
+    ("head_07", "head_06"),
+    ("head_08", "head_15"),
+    ("head_17", "head_19"),
+)
+"""Label maps that each of five folds leaves out; head_13's face is in the toddlers', so never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,8 @@ class TrainingConfig:
         `auto` takes bf16 where the processor has instructions for it, else fp32.
     synthesis
         What is drawn.
+    fold
+        Which of `FOLDS` is left out of `heads`; None leaves none out.
     """
 
     protocol: str
@@ -71,6 +82,7 @@ class TrainingConfig:
     optimizer: Literal["adamw", "adam"] = "adamw"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
+    fold: int | None = None
 
     @property
     def iterations(self) -> int:
@@ -115,12 +127,14 @@ class TrainingConfig:
         wrong = [*_unknown(raw), *_unfit(phases, architecture)]
         if wrong:
             raise Refused(Code.TRAINING_CONFIG, "; ".join(wrong) + ".")
-        given = raw.model_dump(exclude={"architecture", "phases", "synthesis_"})
+        given = raw.model_dump(exclude={"architecture", "phases", "synthesis_", "heads"})
+        left_out = () if raw.fold is None else FOLDS[raw.fold]
         synthesis = dict(raw.synthesis)
         shape = ShapeConfig(**synthesis.pop("shape", {}))
         return cls(
             **given,
             architecture=architecture,
+            heads={name: share for name, share in raw.heads.items() if name not in left_out},
             phases=phases,
             synthesis=SynthesisConfig(**synthesis, shape=shape),
         )
@@ -177,6 +191,7 @@ class _Config(_Strict):
     loss: str = "dice_ce"
     optimizer: Literal["adamw", "adam"] = "adamw"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    fold: Annotated[int, Field(ge=0, lt=len(FOLDS))] | None = None
     synthesis_: Annotated[_Synthesis, Field(alias="synthesis")] = _Synthesis()
 
     @property
@@ -214,8 +229,8 @@ def _unfit(phases: tuple[Phase, ...], architecture: Architecture) -> list[str]:
     ]
 
 
-def config_text(name_or_path: str) -> str:
-    """Return a shipped configuration by its name, or a TOML file, as text.
+def config_text(name_or_path: str, fold: int | None = None) -> str:
+    """Return a shipped configuration by its name, or a TOML file, as text; without one fold.
 
     Raises
     ------
@@ -231,4 +246,5 @@ def config_text(name_or_path: str) -> str:
             Code.TRAINING_CONFIG,
             f"There is no configuration {name_or_path}: a .toml file, or one of {known}.",
         )
-    return found.read_text(encoding="utf-8")
+    text = found.read_text(encoding="utf-8")
+    return text if fold is None else f"fold = {fold}\n{text}"

@@ -84,18 +84,26 @@ def class_map(name: str, protocol: str) -> NDArray[np.uint8]:
 
 
 def load(name: str, protocol: Protocol) -> Head:
-    """Read one head under a protocol."""
-    return head_of(name, class_map(name, protocol.name), read_map(name, "tissues"))
+    """Read one head under a protocol; kept for the next caller."""
+    return _loaded(name, protocol.name)
+
+
+@cache
+def _loaded(name: str, protocol: str) -> Head:
+    return head_of(name, class_map(name, protocol), read_map(name, "tissues"))
 
 
 def head_of(name: str, labels: NDArray[np.uint8], tissues: NDArray[np.uint8]) -> Head:
     """Put classes and tissues of a head together."""
-    pairs, codes = np.unique(labels.astype(np.uint16) * 256 + tissues, return_inverse=True)
+    both = labels.astype(np.uint16) * 256 + tissues
+    pairs = np.flatnonzero(np.bincount(both.ravel()))
+    code_of = np.zeros(pairs[-1] + 1, dtype=np.uint8)
+    code_of[pairs] = np.arange(len(pairs))
     inside = np.nonzero(labels != BACKGROUND)
     center = tuple(float(axis.min() + axis.max()) / 2 for axis in inside)
     return Head(
         name=name,
-        codes=codes.reshape(labels.shape).astype(np.uint8),
+        codes=code_of[both],
         class_of=(pairs // 256).astype(np.uint8),
         tissue_of=(pairs % 256).astype(np.uint8),
         intracranial_ml=float(np.count_nonzero(labels)) / 1000.0,

@@ -84,10 +84,6 @@ class PairedScans:
         self._pairs = read_pairs(folder, placement, canonical)
         self._random = np.random.default_rng(seed)
 
-    def __len__(self) -> int:
-        """Count the pairs."""
-        return len(self._pairs)
-
     def draw(self, field: Field) -> Sample:
         """Draw one scan on a field of canonical voxels, moved a little, mirrored every other time.
 
@@ -102,7 +98,7 @@ class PairedScans:
             hu, classes = hu[:, :, ::-1], MIRRORED[classes[:, :, ::-1]]
         return Sample(
             torch.from_numpy(np.ascontiguousarray(hu)),
-            torch.from_numpy(np.ascontiguousarray(classes)).long(),
+            torch.tensor(np.ascontiguousarray(classes), dtype=torch.int64),
         )
 
     def _moved(self, grid: Geometry) -> Geometry:
@@ -159,7 +155,7 @@ def read_pair(folder: Path, placement: Placement, canonical: Canonical) -> Pair:
     require_one_grid(_geometry(image), _geometry(labels), "Image and labels")
     regions = region_set()
     table = np.full(256, 255, dtype=np.uint8)
-    table[0] = 0
+    table[0], table[OUTER_CSF] = 0, OUTER_CSF
     for region in regions.segments:
         table[region.code] = region.code
         if region.csf_code is not None:

@@ -144,14 +144,24 @@ def classes(
         table[structure] = region
     result = table[structures]
     brain = result > 0
-    distance_mm = ndimage.distance_transform_edt(~brain) * spacing_mm
     outer = np.isin(tissues, _OUTER_TISSUES) | (structures == _CHIASM)
-    outer &= ~brain & (structures != _CORD) & (distance_mm <= OUTER_CSF_REACH_MM)
+    outer &= ~brain & (structures != _CORD) & _near(brain, OUTER_CSF_REACH_MM / spacing_mm)
     if protocol.planes is not None:
         floor = _lowest(structures, (_CEREBELLUM,), protocol.planes.csf_floor_mm / spacing_mm)
         outer[: max(0, floor)] = False
     result[outer] = OUTER_CSF
     return result
+
+
+def _near(mask: NDArray[np.bool_], reach: float) -> NDArray[np.bool_]:
+    """Return what lies within `reach` voxels of a mask."""
+    found = ndimage.find_objects(mask.astype(np.uint8))
+    near = np.zeros_like(mask)
+    if found:
+        margin = int(reach) + 1
+        box = tuple(slice(max(0, side.start - margin), side.stop + margin) for side in found[0])
+        near[box] = np.asarray(ndimage.distance_transform_edt(~mask[box])) <= reach
+    return near
 
 
 def _lowest(structures: NDArray[np.uint8], wanted: tuple[int, ...], above: float) -> int:
@@ -222,5 +232,17 @@ def _smooth_distance_mm(mask: NDArray[np.bool_], spacing_mm: float) -> NDArray[n
     )
     coarse_mm = _COARSE * spacing_mm
     smooth = ndimage.gaussian_filter(signed.astype(np.float32), _SMOOTHING_MM / coarse_mm)
-    fine = ndimage.zoom(smooth, _COARSE, order=1, grid_mode=True, mode="nearest")
-    return np.asarray(fine[tuple(slice(side) for side in mask.shape)] * coarse_mm)
+    for axis in range(3):
+        smooth = _doubled(smooth, axis)
+    return np.asarray(smooth[tuple(slice(side) for side in mask.shape)] * coarse_mm)
+
+
+def _doubled(values: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+    """Interpolate linearly to half the step along one axis; voxels are halved where they lie."""
+    before, last = values.take([0], axis), values.take([-1], axis)
+    wide = np.concatenate((before, values, last), axis=axis)
+    here = np.moveaxis(wide, axis, 0)
+    lower = 0.75 * here[1:-1] + 0.25 * here[:-2]
+    upper = 0.75 * here[1:-1] + 0.25 * here[2:]
+    both = np.stack((lower, upper), axis=1).reshape(-1, *here.shape[1:])
+    return np.ascontiguousarray(np.moveaxis(both, 0, axis))

@@ -5,7 +5,7 @@ several, by majority). It is no truth: lobes come out where the templates have t
 with such labels is agreement with a registration.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -21,7 +21,7 @@ from fontanelle.imaging.head import Head, axis_aligned, find_head
 from fontanelle.imaging.resample import restored, sampled
 from models.phantom.head import Recipe, make
 from models.training.alignment import Start, aligned, greys, itk_image, mutual_information
-from models.training.heads import HELD_OUT
+from models.training.heads import HELD_OUT, names
 from models.training.labelling import region_set
 from models.training.protocol import OUTER_CSF, Protocol
 
@@ -148,16 +148,34 @@ class Carried:
     agreement: float
 
 
+def require_templates(wanted: Sequence[str]) -> None:
+    """Refuse names of heads that may not or cannot be laid over a CT.
+
+    Raises
+    ------
+    Refused
+        HELD_OUT for a head that networks are judged on: labels carried from it would be learnt.
+        INPUT_NOT_FOUND for one that is not shipped.
+    """
+    for name in wanted:
+        if name in HELD_OUT:
+            raise Refused(Code.HELD_OUT, f"{name} is held out: it may be no template.")
+        if name not in names():
+            allowed = ", ".join(sorted(set(names()) - set(HELD_OUT)))
+            raise Refused(
+                Code.INPUT_NOT_FOUND, f"There is no label map {name}; templates are: {allowed}."
+            )
+
+
 def template(name: str, protocol: Protocol) -> Template:
     """Paint a label map as a template.
 
     Raises
     ------
     Refused
-        HELD_OUT for a head that networks are judged on: labels carried from it would be learnt.
+        As `require_templates`.
     """
-    if name in HELD_OUT:
-        raise Refused(Code.HELD_OUT, f"{name} is held out: it may be no template.")
+    require_templates([name])
     phantom = make(Recipe(label_map=name, protocol=protocol))
     shape = phantom.hu.shape
     grid = Geometry((shape[0], shape[1], shape[2]), phantom.affine_lps_mm)
@@ -165,7 +183,7 @@ def template(name: str, protocol: Protocol) -> Template:
 
 
 def carried_labels(
-    image: Image, templates: Sequence[Template], *, spacing_mm: float = SPACING_MM
+    image: Image, templates: Iterable[Template], *, spacing_mm: float = SPACING_MM
 ) -> Carried:
     """Carry the labels of painted heads over to a CT.
 
@@ -174,7 +192,8 @@ def carried_labels(
     image
         A head CT on any grid.
     templates
-        Heads to lay over it; the vote of each that fits counts alike, ties go to the best.
+        Heads to lay over it, taken one by one; the vote of each that fits counts alike, ties go to
+        the best.
     spacing_mm
         Isotropic voxel for the registration.
 
@@ -207,8 +226,8 @@ def majority(votes: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     winner = votes[0].copy()
     most = np.zeros(winner.shape, dtype=np.uint8)
     for candidate in votes:
-        count = np.sum([vote == candidate for vote in votes], axis=0, dtype=np.uint8)
-        better = count > most
+        count = np.asarray(sum((vote == candidate).astype(np.uint8) for vote in votes))
+        better = np.asarray(count > most)
         winner[better], most[better] = candidate[better], count[better]
     return winner
 

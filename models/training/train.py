@@ -1,26 +1,33 @@
 """Training: synthesised heads in, checkpoints out. Seeded, resumable, on CPU or GPU."""
 
 import json
+import random
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader, IterableDataset
 
 from fontanelle.imaging.window import windowed
 from models.network import build
 from models.networks.architecture import Network
 from models.training import heads
 from models.training.config import TrainingConfig, config_text
+from models.training.heads import CANONICAL
 from models.training.losses import LOSSES, soft_targets
+from models.training.paired import PairedScans
 from models.training.protocol import PROTOCOLS
-from models.training.synthesis import Synthesizer
+from models.training.synthesis import Field, Synthesizer
+from models.training.synthesis.anatomy import placement
 
 __all__ = ["Run", "TrainingConfig", "config_text", "train"]
 
+REAL_SHARE: Final = 0.25
+"""Of samples from real scans, where there are any."""
 _OPTIMIZERS: Final[Mapping[str, type[torch.optim.Optimizer]]] = {
     "adamw": torch.optim.AdamW,
     "adam": torch.optim.Adam,
@@ -94,25 +101,84 @@ class Run:
 def has_bf16(device: torch.device) -> bool:
     """Return whether bf16 is arithmetic here and not emulation: it is slower where it is not."""
     if device.type != "cpu":
-        return torch.cuda.is_bf16_supported()
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and torch.cpu._is_amx_tile_supported()  # noqa: SLF001
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and bool(
+        torch.cpu._is_amx_tile_supported()
+    )  # noqa: SLF001
 
 
-def train(run: Run, folder: Path, *, save_every: int = 50) -> None:
-    """Train to the end of the configuration; checkpoint and log go to `folder`."""
+Batch = tuple[torch.Tensor, torch.Tensor]
+
+
+class Batches(IterableDataset[Batch]):
+    """Batches from a run's next iteration to its last: images and soft targets.
+
+    All samples are synthesised, unless a folder of real scans with labels is given: then one in
+    four is drawn from there.
+    """
+
+    def __init__(self, config: TrainingConfig, iteration: int, pairs: Path | None = None) -> None:
+        super().__init__()
+        chosen = heads.load_all(list(config.heads), PROTOCOLS[config.protocol])
+        # The seed counts on from the iteration, so that a resumed run draws new heads.
+        seed = config.seed + iteration
+        self._synthesizer = Synthesizer(chosen, list(config.heads.values()), config.synthesis, seed)
+        self._scans = (
+            None
+            if pairs is None
+            else PairedScans(
+                pairs,
+                placement(chosen),
+                seed=seed,
+                canonical=replace(CANONICAL, spacing_mm=config.synthesis.spacing_mm),
+            )
+        )
+        self._config, self._iteration = config, iteration
+        self._random = random.Random(seed)  # noqa: S311 (not for secrets)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Draw batch after batch."""
+        for iteration in range(self._iteration, self._config.iterations):
+            phase = self._config.phase_at(iteration)
+            drawn = [self._sample(phase.field) for _ in range(phase.batch)]
+            yield torch.stack([image for image, _ in drawn]), torch.stack([to for _, to in drawn])
+
+    def _sample(self, field: Field) -> Batch:
+        config = self._config
+        real = self._scans is not None and self._random.random() < REAL_SHARE
+        source = self._scans if self._scans is not None and real else self._synthesizer
+        sample = source.draw(field)
+        architecture = config.architecture
+        target = soft_targets(sample.classes, architecture.classes, architecture.step)
+        return windowed(sample.image_hu, *config.window_hu)[None], target
+
+
+def train(run: Run, folder: Path, *, pairs: Path | None = None, save_every: int = 50) -> None:
+    """Train to the end of the configuration.
+
+    Parameters
+    ----------
+    run
+        Fresh or resumed.
+    folder
+        Where checkpoint and log go.
+    pairs
+        Real scans with labels to learn from beside synthesised heads (models.training.paired).
+    save_every
+        Iterations between checkpoints.
+    """
     config = run.config
     device = next(run.network.parameters()).device
-    chosen = heads.load_all(list(config.heads), PROTOCOLS[config.protocol])
-    # The seed counts on from the iteration, so that a resumed run draws new heads.
-    synthesizer = Synthesizer(
-        chosen, list(config.heads.values()), config.synthesis, config.seed + run.iteration
-    )
     bf16 = config.precision == "bf16" or (config.precision == "auto" and has_bf16(device))
     run.network.train()
+    # One process draws while the other learns.
+    batches = iter(
+        DataLoader(Batches(config, run.iteration, pairs), batch_size=None, num_workers=1)
+    )
     with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
         while run.iteration < config.iterations:
             started = time.monotonic()
-            value = _step(run, synthesizer, device, bf16=bf16)
+            value = _step(run, next(batches), device, bf16=bf16)
             took = time.monotonic() - started
             run.iteration += 1
             run.seconds += took
@@ -123,18 +189,12 @@ def train(run: Run, folder: Path, *, save_every: int = 50) -> None:
                 run.save(folder / "checkpoint.pt")
 
 
-def _step(run: Run, synthesizer: Synthesizer, device: torch.device, *, bf16: bool) -> float:
-    config, phase = run.config, run.config.phase_at(run.iteration)
-    architecture = config.architecture
-    images, targets = [], []
-    for _ in range(phase.batch):
-        sample = synthesizer.draw(phase.field)
-        images.append(windowed(sample.image_hu, *config.window_hu)[None])
-        targets.append(soft_targets(sample.classes, architecture.classes, architecture.step))
-    image = torch.stack(images).to(device, memory_format=torch.channels_last_3d)
+def _step(run: Run, batch: Batch, device: torch.device, *, bf16: bool) -> float:
+    config = run.config
+    image = batch[0].to(device, memory_format=torch.channels_last_3d)
     with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         logits = run.network.features(image)
-    value = LOSSES[config.loss](logits, torch.stack(targets).to(device), run.network)
+    value = LOSSES[config.loss](logits, batch[1].to(device), run.network)
     for group in run.optimizer.param_groups:
         group["lr"] = config.rate_at(run.iteration)
     run.optimizer.zero_grad(set_to_none=True)

@@ -18,8 +18,7 @@ from service.api.report_models import (
 
 if TYPE_CHECKING:
     from fontanelle.norms.comparison import Conditions
-    from fontanelle.norms.values import Reference
-    from fontanelle.records.references import Site
+    from fontanelle.norms.values import Reference, Site
 
 REGIONS_LIMIT: Final = 100
 LARGEST: Final = 1e9

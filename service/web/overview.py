@@ -4,14 +4,14 @@ Asymmetry comes first: it cancels head size, age, sex and most of what a scanner
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any
 
+from fontanelle.reports import sentences
 from service.web import rounding
 from service.web.lines import between, in_words, meaning, remark, usual_index
 
 Json = Mapping[str, Any]
-_SOURCES: Final = {"given": "by tape, from the order", "measured": "measured on the scan"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +49,8 @@ def together(report: Json) -> tuple[str, ...]:
     low, share = summary["regions_below_5th_centile"], summary["share_of_children_with_as_many"]
     if low is None or share is None:
         return ()
-    of = summary.get("regions_compared")
-    said = [
-        f"{low} of {of} regions below the 5th centile; {rounding.percent(share)} % of typical "
-        "children have as many or more."
-        if low
-        else f"None of {of} regions below the 5th centile."
-    ]
-    if summary.get("is_small_head"):
-        said.append("So many low regions are one finding, a small head: see its circumference.")
-    return tuple(said)
+    said = sentences.low_regions(low, summary["regions_compared"], share)
+    return (said, sentences.SMALL_HEAD) if summary["is_small_head"] else (said,)
 
 
 def _asymmetry(pairs: list[Json]) -> Iterator[OverviewLine]:
@@ -99,7 +91,7 @@ def _total(report: Json) -> OverviewLine:
 def _circumference(found: Json) -> OverviewLine:
     if found["cm"] is None:
         return _plain("Head circumference", rounding.NONE, _why(found))
-    source = _SOURCES[found["source"]]
+    source = sentences.CIRCUMFERENCE_SOURCES[found["source"]]
     error = f", SD {rounding.cm(found['error_cm'])} cm" if found["error_cm"] else ""
     why = f"; {_why(found)}" if found["reasons"] else ""
     return OverviewLine(
@@ -124,17 +116,10 @@ def _shown(label: str, found: Json, key: str, unit: str) -> OverviewLine:
     line = _plain(label, f"{rounding.percent(value)} {unit}", _why(found))
     if mean is None:
         return line
-    return OverviewLine(
-        label=label,
-        value=line.value,
-        usual=rounding.percent(mean),
-        range=rounding.NONE,
-        z=rounding.NONE,
-        z_range="",
-        centile=rounding.NONE,
-        remark=f"{rounding.percent(found['percent_of_mean'])} % of the mean on children's CT; it "
-        "has no SD, so no z",
-    )
+    # A percentage of a percentage says nothing.
+    share = "" if unit == "%" else f"{rounding.percent(found['percent_of_mean'])} % of the "
+    remark = f"{share}mean of children's CT, which has no SD: no z"
+    return replace(line, usual=rounding.percent(mean), remark=remark)
 
 
 def _plain(label: str, value: str, remark: str) -> OverviewLine:

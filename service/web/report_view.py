@@ -283,7 +283,8 @@ def _error(measured: Sequence[Json]) -> str:
     if not known:
         return "The package's own error was not measured and is not in the intervals."
     low, high = (rounding.percent(each) for each in (min(known), max(known)))
-    return f"The intervals hold the package's own error of {low} to {high} % of each volume."
+    span = low if low == high else f"{low} to {high}"
+    return f"The intervals hold the package's own error of {span} % of each volume."
 
 
 def _said(reasons: Sequence[Json]) -> Iterator[Said]:

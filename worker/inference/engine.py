@@ -68,7 +68,10 @@ class EngineDescription:
 class Engine(Protocol):
     """A network that is loaded and warm."""
 
-    description: EngineDescription
+    @property
+    def description(self) -> EngineDescription:
+        """What really runs."""
+        ...
 
     def segment(self, image: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Return the class of each voxel of a prepared image; both (slice, row, column)."""

@@ -27,8 +27,8 @@ FEATURES = (
     "ventricles_share",
     "skull_hu",
 )
-"""Median of parenchyma; log of its interquartile range; its median above the ventricles'; log of the
-median step between neighbours in a row, and of that between slices over it; parenchyma over
+"""Median of parenchyma; log of its interquartile range; its median above the ventricles'; log of
+the median step between neighbours in a slice, and of that between slices over it; parenchyma over
 intracranial volume; log of ventricles over it; upper quartile around the brain."""
 SHELL_VOXELS = 3
 """How far around the brain the skull is looked for."""

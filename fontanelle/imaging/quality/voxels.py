@@ -64,7 +64,7 @@ def free_of_metal(hu: NDArray[np.float32], voxel_mm3: float) -> QualityCheck:
 def free_of_streaks(hu: NDArray[np.float32], tissue: NDArray[np.bool_]) -> QualityCheck:
     """Look for parenchyma with values that parenchyma does not have."""
     # Means of 3 x 3 x 3 voxels, away from the rim: neither noise nor bone is a streak.
-    inner = ndimage.binary_erosion(tissue)
+    inner = ndimage.binary_erosion(tissue, np.ones((3, 3, 3), bool))
     inside = ndimage.uniform_filter(hu, 3)[inner]
     beyond = (inside < STREAK_HU[0]) | (inside > STREAK_HU[1])
     share = float(beyond.mean()) if inside.size else 0.0

@@ -27,6 +27,9 @@ from models.training.region_set import region_set_text
 
 DISTANCE_STEP_MM = 1 / 64
 _FARTHEST_MM = 250.0
+_MARGIN_MM = 25
+LEAST_TOLERANCE = 0.05
+"""5 mm in a head of a litre: few heads stray less than those to come."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +87,7 @@ def placement(heads: Sequence[Head]) -> Placement:
     mean = places.mean(axis=0)
     stray = float(np.linalg.norm(places - mean, axis=2).max())
     rounded = {n: (float(x), float(y), float(z)) for n, (x, y, z) in zip(names, mean, strict=True)}
-    return Placement(rounded, 4.0 * stray)
+    return Placement(rounded, max(4.0 * stray, LEAST_TOLERANCE))
 
 
 def _labels(head: Head) -> LabelArray:
@@ -110,6 +113,14 @@ def prepared(head: Head, places: Placement) -> Anatomy:
 
 
 def _packed(head: Head, labels: NDArray[np.uint8]) -> NDArray[np.int32]:
+    packed = (np.int32(_FARTHEST_MM / DISTANCE_STEP_MM) << 16) | head.codes.astype(np.int32)
+    found = ndimage.find_objects((labels != BACKGROUND).astype(np.uint8))[0]
+    box = tuple(slice(max(0, s.start - _MARGIN_MM), s.stop + _MARGIN_MM) for s in found)
+    packed[box] = _packed_inside(head.codes[box], labels[box])
+    return np.asarray(packed).reshape(-1)
+
+
+def _packed_inside(codes: NDArray[np.uint8], labels: NDArray[np.uint8]) -> NDArray[np.int32]:
     parenchyma = (labels != BACKGROUND) & (labels != OUTER_CSF) & (labels != VENTRICLES)
     outside_mm, nearest = ndimage.distance_transform_edt(~parenchyma, return_indices=True)
     # Ventricles do not wear the cortex off: the surface is where outer CSF or the skull begins.
@@ -117,8 +128,8 @@ def _packed(head: Head, labels: NDArray[np.uint8]) -> NDArray[np.int32]:
     far_mm = ndimage.distance_transform_edt(labels == BACKGROUND)
     distance_mm = np.where(parenchyma, depth_mm, np.where(labels == OUTER_CSF, -outside_mm, far_mm))
     steps = (np.clip(distance_mm, -_FARTHEST_MM, _FARTHEST_MM) / DISTANCE_STEP_MM).astype(np.int32)
-    near = head.codes[tuple(nearest)].astype(np.int32)
-    return np.asarray((steps << 16) | (near << 8) | head.codes).reshape(-1)
+    near = codes[tuple(nearest)].astype(np.int32)
+    return np.asarray((steps << 16) | (near << 8) | codes)
 
 
 __all__ = ["DISTANCE_STEP_MM", "Anatomy", "Pose", "placement", "prepared", "region_set"]

@@ -10,7 +10,7 @@ from models.training.protocol import MIRRORED
 from models.training.synthesis import paint, scanner, tissue
 from models.training.synthesis.anatomy import placement, prepared
 from models.training.synthesis.chance import Chance, Field
-from models.training.synthesis.shape import ShapeConfig, sample
+from models.training.synthesis.shape import Frame, ShapeConfig, sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +57,9 @@ class Synthesizer:
         chance, config = self._chance, self._config
         anatomy = self._heads[chance.choose(self._weights)]
         mirrored = chance.happens(0.5)
-        sampled = sample(
-            anatomy,
-            field,
-            config.spacing_mm,
-            torch.tensor(CANONICAL.center_lps_mm[::-1], dtype=torch.float32),
-            config.shape,
-            chance,
-            mirrored=mirrored,
-        )
+        center = torch.tensor(CANONICAL.center_lps_mm[::-1], dtype=torch.float32)
+        frame = Frame(field, config.spacing_mm, center)
+        sampled = sample(anatomy, frame, config.shape, chance, mirrored=mirrored)
         codes = tissue.codes_of(anatomy, sampled, chance)
         classes = anatomy.class_of
         if mirrored:

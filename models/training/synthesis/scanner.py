@@ -94,7 +94,7 @@ def _streaked(image: torch.Tensor, chance: Chance) -> torch.Tensor:
 
 
 def _lean(chance: Chance) -> tuple[float, float]:
-    """Draw how slices lean in the field (rise a row, rise a column): turned heads, tilted gantries."""
+    """Draw how slices lean in the field (rise a row, a column): turned heads, tilted gantries."""
     row = math.tan(math.radians(max(-35.0, min(35.0, 14.0 * float(chance.normal(1))))))
     column = math.tan(math.radians(max(-20.0, min(20.0, 6.0 * float(chance.normal(1))))))
     return row, column

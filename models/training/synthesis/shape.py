@@ -5,7 +5,7 @@ computed on a coarse grid and interpolated.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch.nn import functional
@@ -48,6 +48,23 @@ class ShapeConfig:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """Where the field lies.
+
+    Attributes
+    ----------
+    field, spacing_mm
+        Voxels and their size in canonical mm.
+    center_spl_mm
+        Shape (3,): middle of the field from the middle of the regions, canonical mm.
+    """
+
+    field: Field
+    spacing_mm: float
+    center_spl_mm: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Sampled:
     """A head on the field: the packed numbers of each voxel, and its height in the head.
 
@@ -64,14 +81,7 @@ class Sampled:
 
 
 def sample(
-    anatomy: Anatomy,
-    field: Field,
-    spacing_mm: float,
-    center_spl_mm: torch.Tensor,
-    config: ShapeConfig,
-    chance: Chance,
-    *,
-    mirrored: bool,
+    anatomy: Anatomy, frame: Frame, config: ShapeConfig, chance: Chance, *, mirrored: bool
 ) -> Sampled:
     """Draw a shape and look it up.
 
@@ -79,10 +89,8 @@ def sample(
     ----------
     anatomy
         The head.
-    field, spacing_mm
-        Voxels and their size in canonical mm.
-    center_spl_mm
-        Middle of the field from the middle of the regions, canonical mm.
+    frame
+        Of the field.
     config
         How widely to draw.
     mirrored
@@ -90,12 +98,13 @@ def sample(
     """
     flip = torch.tensor([1.0, 1.0, -1.0 if mirrored else 1.0])
     to_head = anatomy.to_head @ torch.diag(flip) @ _affine(config, chance)
-    shift = chance.uniforms(-1.0, 1.0, 3) * config.shift_mm + center_spl_mm
-    coarse = _coarse_places(anatomy, field, spacing_mm, to_head, shift, config, chance)
+    center = frame.center_spl_mm + chance.uniforms(-1.0, 1.0, 3) * config.shift_mm
+    frame = replace(frame, center_spl_mm=center)
+    coarse = _coarse_places(anatomy, frame, to_head, config, chance)
     # Trilinear interpolation is exact for the affine part, so all is interpolated at once.
-    places = functional.interpolate(coarse[None], size=field, mode="trilinear", align_corners=True)[
-        0
-    ]
+    places = functional.interpolate(
+        coarse[None], size=frame.field, mode="trilinear", align_corners=True
+    )[0]
     above = places[0] > anatomy.vault
     voxels = places.add_(0.5).floor_().int()
     sizes = torch.tensor(anatomy.shape, dtype=torch.int32)[:, None, None, None]
@@ -103,7 +112,7 @@ def sample(
     outside = (inside != voxels).any(0)
     _, rows, columns = anatomy.shape
     index = inside[0].mul_(rows).add_(inside[1]).mul_(columns).add_(inside[2])
-    packed = anatomy.packed[index.reshape(-1)].reshape(field)
+    packed = anatomy.packed[index.reshape(-1)].reshape(frame.field)
     packed.masked_fill_(outside, (_FAR_STEPS << 16) | anatomy.code_of(0, 0))
     return Sampled(packed, above)
 
@@ -133,15 +142,10 @@ def rotation(axis: int, angle: float) -> torch.Tensor:
 
 
 def _coarse_places(
-    anatomy: Anatomy,
-    field: Field,
-    spacing_mm: float,
-    to_head: torch.Tensor,
-    shift: torch.Tensor,
-    config: ShapeConfig,
-    chance: Chance,
+    anatomy: Anatomy, frame: Frame, to_head: torch.Tensor, config: ShapeConfig, chance: Chance
 ) -> torch.Tensor:
     """Return where the corners of a coarse grid come from, voxels of the head, (3, s, r, c)."""
+    field, spacing_mm = frame.field, frame.spacing_mm
     counts = [max(8, round(side * spacing_mm / _COARSE_MM) + 1) for side in field]
     coarse: Field = (counts[0], counts[1], counts[2])
     steps = [(side - 1) * spacing_mm / (n - 1) for side, n in zip(field, coarse, strict=True)]
@@ -150,7 +154,7 @@ def _coarse_places(
         torch.meshgrid(
             *(
                 (torch.arange(n) - (n - 1) / 2) * step + by
-                for n, step, by in zip(coarse, steps, shift.tolist(), strict=True)
+                for n, step, by in zip(coarse, steps, frame.center_spl_mm.tolist(), strict=True)
             ),
             indexing="ij",
         )

@@ -44,7 +44,7 @@ def command(
     from fontanelle.imaging.nifti import write_labels
     from models.training.labelling import protocol_called, region_set
     from models.training.paired import write_image
-    from models.training.registration import TEMPLATES, carried_labels, template
+    from models.training.registration import TEMPLATES, carried_labels, require_templates, template
     from service.commands.analyse import progress
     from service.commands.models.labels_out import nifti_target, unfinished, volumes_table
 
@@ -52,9 +52,10 @@ def command(
         if target is not None:
             nifti_target(target)
     painted_by = protocol_called(protocol)
+    require_templates(names)
     with progress("registering"):
         scan = _image(series)
-        templates = [template(name, painted_by) for name in names or TEMPLATES]
+        templates = (template(name, painted_by) for name in names or TEMPLATES)
         carried = carried_labels(scan, templates, spacing_mm=spacing_mm)
     with unfinished(out) as path:
         write_labels(path, carried.labels)

@@ -13,7 +13,22 @@ import click
     "--init",
     help="Start a new run from these weights: a package (name or folder) or a checkpoint (.pt).",
 )
-def command(config: str, out: Path, device: str, init: str | None) -> None:
+@click.option("--fold", type=click.IntRange(0, 4), help="Leave this fifth of the heads out.")
+@click.option(
+    "--pseudo-labels",
+    "pairs",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of real scans with labels (see `pseudo-label`) to learn from as well.",
+)
+def command(
+    *,
+    config: str,
+    out: Path,
+    device: str,
+    init: str | None,
+    fold: int | None,
+    pairs: Path | None,
+) -> None:
     """Train by CONFIG (a shipped configuration or a TOML file); goes on from its checkpoint.
 
     Writes checkpoint.pt and log.jsonl to --out. Needs the extra `train`.
@@ -23,7 +38,7 @@ def command(config: str, out: Path, device: str, init: str | None) -> None:
     from models.training.train import Run, config_text, train
     from models.training.warm_start import start_from
 
-    text = config_text(config)
+    text = config_text(config, fold)
     checkpoint, on = out / "checkpoint.pt", torch.device(device)
     if checkpoint.exists():
         run = Run.resume(checkpoint, on, text)
@@ -33,4 +48,4 @@ def command(config: str, out: Path, device: str, init: str | None) -> None:
             start_from(run.network, run.averaged, init)
     out.mkdir(parents=True, exist_ok=True)
     click.echo(f"iteration {run.iteration} of {run.config.iterations}", err=True)
-    train(run, out)
+    train(run, out, pairs=pairs)

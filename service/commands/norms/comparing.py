@@ -77,7 +77,9 @@ def compare_command(
 
     if (volumes is None) == (table is None):
         raise click.UsageError("either --volumes or --csv")
-    if table is not None and not (age_days is sex is gestational_age_weeks is None):
+    if table is not None and any(
+        each is not None for each in (age_days, sex, gestational_age_weeks)
+    ):
         raise click.UsageError("a table says age, sex and gestational age itself")
     reference = _reference(about.pop("reference"))
     conditions = _conditions(reference, **about)

@@ -13,7 +13,8 @@ from fontanelle.errors import Code, Refused
 
 if TYPE_CHECKING:
     from fontanelle.norms.calibration import Calibration, RegionCheck
-    from fontanelle.norms.cohort import Cohort, Rules
+    from fontanelle.norms.cohort import Cohort
+    from fontanelle.norms.cohort_rows import Rules
     from fontanelle.norms.fitting import Fit
     from fontanelle.norms.fitting_recheck import Recheck
     from fontanelle.norms.values import Reference

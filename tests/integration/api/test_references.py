@@ -120,3 +120,58 @@ def test_a_number_that_is_none_is_refused(house: House, number: str) -> None:
     )
 
     assert (answer.status_code, answer.json()["code"]) == (422, "http.request")
+
+
+def test_the_units_of_volumes_are_not_guessed(house: House) -> None:
+    mm3 = {name: 1000 * ml for name, ml in EXAMPLE["volumes_ml"].items()}
+
+    answer = compare(house, volumes_ml=mm3)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "http.request")
+    assert "mm3" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"tier": "published"}, "tier must be one of"),
+        ({"measurement_error_percent": {"insula": 2.0}}, "without a volume"),
+    ],
+)
+def test_what_reference_or_volumes_do_not_have_is_refused(
+    house: House, changes: dict[str, object], said: str
+) -> None:
+    answer = compare(house, **changes)
+
+    assert answer.status_code == 422
+    assert said in answer.json()["detail"]
+
+
+def test_a_child_born_preterm_is_compared_at_its_corrected_age(house: House) -> None:
+    found = compare(house, gestational_age_weeks=32).json()
+
+    assert found["summary"]["corrected_age_days"] == 674
+    assert found["patient"] == {"sex": "F", "age_days": 730, "gestational_age_weeks": 32}
+    assert len(found["at_chronological_age"]) == 11
+    assert "comparison.age_corrected" in [each["code"] for each in found["reasons"]]
+
+
+def test_every_number_comes_with_the_reference_that_says_where_it_is_from(house: House) -> None:
+    found = compare(house, measurement_error_percent={"brainstem": 2.0}).json()
+
+    used = found["reference"]
+    shown = house.as_(Role.READ).get(f"/api/v1/references/{used['id']}").json()
+    assert used["version"] == shown["version"] == f"sha256:{shown['document']['digest']['value']}"
+    assert used["tier"] == "derived"
+    norms = {norm["name"]: norm for norm in shown["document"]["regions"]}
+    for measured in found["measurements"]:
+        norm = norms[measured["region"]]
+        # What z was made of, each number with status and source.
+        assert measured["sd_ml"] == pytest.approx(norm["residual_sd"]["value"], abs=1e-3)
+        for number in ("mean", "sd", "sex_effect", "age_slope", "residual_sd"):
+            assert norm[number]["status"] and norm[number]["source"]
+    by_region = {
+        each["region"]: each["measurement_error_percent"] for each in found["measurements"]
+    }
+    assert by_region.pop("brainstem") == 2.0
+    assert set(by_region.values()) == {None}

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed (extra `train`)")
 
 from fontanelle.errors import Code, Refused  # noqa: E402
-from models.export import Served, export_onnx, folded, parity  # noqa: E402
+from models.export.to_onnx import Served, export_onnx, folded, parity  # noqa: E402
 from models.network import (  # noqa: E402
     NETWORKS,
     Architecture,

@@ -19,18 +19,19 @@ from models.phantom.scan import Field, View, grid, scan  # noqa: E402
 from models.training import heads  # noqa: E402
 from models.training.labelling import protocol_called, region_set  # noqa: E402
 from models.training.paired import Jitter, PairedScans, write_image  # noqa: E402
-from models.training.protocol import OUTER_CSF  # noqa: E402
+from models.training.protocol import MIRRORED, OUTER_CSF  # noqa: E402
 from models.training.synthesis.anatomy import placement  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
+PROTOCOL = protocol_called("anatomical")
 FIELD = (64, 80, 64)
 STILL = Jitter(angle_deg=0.0, shift_mm=0.0, size_percent=0.0)
 
 
 @pytest.fixture(scope="module")
 def places() -> Placement:
-    return placement([heads.load("toddler_24mo", protocol_called("xi2025-matched"))])
+    return placement([heads.load(name, PROTOCOL) for name in ("toddler_24mo", "head_13")])
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write one turned head of 900 mL, 3 mm slices, as a pair."""
     place = tmp_path_factory.mktemp("pairs") / "a"
     place.mkdir()
-    recipe = Recipe(label_map="head_07", intracranial_ml=900.0, angles_deg=(20.0, 0.0, 12.0))
+    recipe = Recipe(
+        label_map="head_07", intracranial_ml=900.0, angles_deg=(20.0, 0.0, 12.0), protocol=PROTOCOL
+    )
     image, truth = scan(make(recipe), grid(View.TILTED, Field(80, (110, 110), 2.5, 2.0)))
     write_image(place / "image.nii.gz", image)
     codes = assemble(truth.codes, region_set(), OUTER_CSF)
@@ -68,15 +71,18 @@ def test_a_turned_small_head_comes_upright_centred_and_of_the_canonical_size(
 def test_mirrored_draws_swap_their_labels_so_that_left_stays_left(
     folder: Path, places: Placement
 ) -> None:
-    scans = PairedScans(folder, places, seed=3)
-    volumes = set()
-    for _ in range(6):
-        classes = scans.draw(FIELD).classes.numpy()
+    scans = PairedScans(folder, places, seed=3, jitter=STILL)
+    drawn = {}
+    for _ in range(8):
+        sample = scans.draw(FIELD)
+        classes = sample.classes.numpy()
         left, right = (np.argwhere(classes == c)[:, 2].mean() for c in (1, 2))
         assert left > right + 10
-        volumes.add((classes == 7).sum() > (classes == 8).sum())
-    # The head's own sides differ: both its hands were drawn.
-    assert volumes == {True, False}
+        drawn[classes.tobytes()] = (sample.image_hu.numpy(), classes)
+
+    (image, classes), (other_image, other_classes) = drawn.values()
+    assert np.allclose(image, other_image[:, :, ::-1], atol=0.1)
+    assert np.array_equal(classes, MIRRORED[other_classes[:, :, ::-1]])
 
 
 def test_the_same_seed_draws_the_same_samples(folder: Path, places: Placement) -> None:

@@ -30,7 +30,7 @@ from service import cli
 from tests.analytic_head import AnalyticHead, axial, image_of
 
 COARSE_MM = 3.0
-PROTOCOL = protocol_called("xi2025-matched")
+PROTOCOL = protocol_called("anatomical")
 LOBES_DICE_MIN = 0.70
 """At 3 mm, one child's head laid over another person's; gyri do not match."""
 
@@ -43,7 +43,7 @@ def toddler() -> Template:
 @pytest.fixture(scope="module")
 def pitched() -> tuple[Image, LabelArray]:
     """Scan another person's head, pitched by 15 degrees, with table and holder."""
-    phantom = make(Recipe(label_map="head_03", angles_deg=(15.0, 0.0, 0.0)))
+    phantom = make(Recipe(label_map="head_03", angles_deg=(15.0, 0.0, 0.0), protocol=PROTOCOL))
     return scan(phantom, grid(View.AXIAL, Field(64, (96, 96), COARSE_MM, 2.4)))
 
 
@@ -93,11 +93,14 @@ def test_a_skull_without_a_brains_anatomy_is_refused_with_both_figures(toddler: 
     assert refusal.value.reason.code is Code.REGISTRATION_FAILED
 
 
-@pytest.mark.parametrize("name", HELD_OUT)
-def test_a_held_out_head_is_never_a_template(name: str) -> None:
-    with pytest.raises(Refused) as refusal:
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [*((name, Code.HELD_OUT) for name in HELD_OUT), ("head_99", Code.INPUT_NOT_FOUND)],
+)
+def test_a_held_out_or_unknown_head_is_no_template(name: str, code: Code) -> None:
+    with pytest.raises(Refused, match=name) as refusal:
         template(name, PROTOCOL)
-    assert refusal.value.reason.code is Code.HELD_OUT
+    assert refusal.value.reason.code is code
 
 
 @pytest.mark.parametrize(
@@ -134,7 +137,7 @@ def test_the_command_writes_labels_their_note_and_the_image(
     out, image = tmp_path / "labels.nii.gz", tmp_path / "image.nii.gz"
     arguments = [tmp_path / "ct.nii.gz", "--out", out, "--image", image]
     said = ["models", "pseudo-label", *map(str, arguments), "--template", "toddler_24mo"]
-    said += ["--spacing-mm", str(COARSE_MM)]
+    said += ["--spacing-mm", str(COARSE_MM), "--protocol", PROTOCOL.name]
 
     assert cli.run(said) == 0
 

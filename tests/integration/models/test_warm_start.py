@@ -22,8 +22,29 @@ from models.training.warm_start import (  # noqa: E402
     load_onnx,
     start_from,
 )
+from service import cli  # noqa: E402
 
 pytestmark = pytest.mark.torch
+
+TINY = """
+protocol = "xi2025-matched"
+window_hu = [-30.0, 130.0]
+seed = 1
+learning_rate = 2e-3
+warmup = 2
+averaging = 0.5
+heads = {toddler_24mo = 1.0}
+[architecture]
+classes = 13
+base = 4
+widest = 16
+kernel = [3, 3, 3]
+stem = true
+[[phases]]
+iterations = 6
+batch = 2
+field = [64, 64, 64]
+"""
 
 SMALL = Architecture(classes=4, base=4, widest=16, stem=True)
 
@@ -179,3 +200,20 @@ def test_what_is_no_checkpoint_and_no_package_is_refused(tmp_path: Path) -> None
         assert refusal.value.reason.code is code
     with pytest.raises(Unavailable):
         start_from(network, averaged, "no-such-package")
+
+
+def test_training_from_a_wrong_start_is_refused_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, out = tmp_path / "tiny.toml", tmp_path / "run"
+    config.write_text(TINY)
+    other = saved(trained(OTHER["wider"]), tmp_path)
+    arguments = ["models", "train", str(config), "--out", str(out), "--init"]
+
+    assert cli.run([*arguments, str(other)]) == 3
+    assert cli.run([*arguments, "no-such-package"]) == 4
+
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("training.network_other: The weights belong to another network: ")
+    assert second.startswith("package.unknown: ")
+    assert not out.exists()

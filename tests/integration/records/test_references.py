@@ -8,7 +8,7 @@ from fontanelle.records.database import Records
 from tests.integration.records.builders import OTHER_TOOLS, TOOLS, at_once, change
 
 
-def load(records: Records, version: str, document: str = "{}", name: str = "xi2025") -> bool:
+def load(records: Records, version: str, document: str = "{}", name: str = "local") -> bool:
     with records.begin() as session:
         return references.load(session, name, version, document)
 
@@ -18,7 +18,7 @@ def test_a_reference_is_loaded_once(records: Records) -> None:
     assert not load(records, "v1", "second")
 
     with records.begin() as session:
-        assert references.latest(session, "xi2025").document == "first"
+        assert references.chosen(session, "local").document == "first"
 
 
 def test_many_that_load_it_at_once_load_it_once(records: Records) -> None:
@@ -31,9 +31,9 @@ def test_the_latest_of_a_name_is_the_one_that_was_loaded_last(records: Records) 
     load(records, "v9", name="other")
 
     with records.begin() as session:
-        assert references.latest(session, "xi2025").version == "v3"
+        assert references.chosen(session, "local").version == "v3"
         found = [each.version for each in references.all_references(session)]
-    assert found == ["v9", "v2", "v1", "v3"]
+    assert found == ["v2", "v1", "v3", "v9"]
 
 
 def test_of_two_that_were_loaded_together_the_latest_is_always_the_same(
@@ -41,16 +41,16 @@ def test_of_two_that_were_loaded_together_the_latest_is_always_the_same(
 ) -> None:
     with records.begin() as session:
         for version in ("v2", "v3", "v1"):
-            references.load(session, "xi2025", version, "{}")
+            references.load(session, "local", version, "{}")
 
     with records.begin() as session:
-        assert references.latest(session, "xi2025").version == "v3"
+        assert references.chosen(session, "local").version == "v3"
 
 
 def test_what_was_not_loaded_is_unknown(records: Records) -> None:
     with records.begin() as session:
         with pytest.raises(Refused) as caught:
-            references.latest(session, "absent")
+            references.chosen(session, "absent")
         assert caught.value.reason.code is Code.REFERENCE_UNKNOWN
 
 

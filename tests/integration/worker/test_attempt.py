@@ -42,7 +42,7 @@ from tests.waiting import until
 from worker.attempt import Workshop
 from worker.composition import register
 from worker.heartbeat import EXIT_WALL_LIMIT, Heartbeat
-from worker.inference.engine import Engine
+from worker.inference.engine import Segmenter
 from worker.pipeline import Outcome, Tools
 
 COARSE = Field(slices=60, rows_columns=(192, 192), step_mm=2.5, pixel_mm=1.15)
@@ -56,7 +56,7 @@ ATTEMPTS = WORKER.attempts
 class RememberingEngine:
     """The real engine, asked once for each image; something may happen while it is asked."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Segmenter) -> None:
         self.description = engine.description
         self.meanwhile: Callable[[], object] = lambda: None
         self._engine = engine
@@ -64,9 +64,15 @@ class RememberingEngine:
 
     def segment(self, image: NDArray[np.float32]) -> NDArray[np.uint8]:
         self.meanwhile()
+        return self._answer(image, self._engine.segment)
+
+    def localise(self, image: NDArray[np.float32]) -> NDArray[np.uint8]:
+        return self._answer(image, self._engine.localise)
+
+    def _answer(self, image: NDArray[np.float32], ask: Callable) -> NDArray[np.uint8]:
         key = hashlib.sha256(image.tobytes()).digest()
         if key not in self._answers:
-            self._answers[key] = self._engine.segment(image)
+            self._answers[key] = ask(image)
         return self._answers[key]
 
 
@@ -188,7 +194,8 @@ def opened(
     url: str, tools: Tools, engine: RememberingEngine, data: Path, store: Path
 ) -> Iterator[House]:
     settings = Settings(data=data, worker=WORKER, dispatcher=DispatcherSettings(send_again_s=3600))
-    tools = replace(tools, engine=engine)
+    # One pass: what happens meanwhile happens once.
+    tools = replace(tools, engine=engine, second_pass=False)
     with Records.open(url) as records:
         register(records, tools)
         yield House(records, settings, tools, engine, store)

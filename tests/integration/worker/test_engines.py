@@ -13,6 +13,7 @@ import pytest
 from fontanelle.errors import Code, Unavailable
 from models.package import Package, find, load
 from worker.inference import onnx_runtime, opening
+from worker.inference.engine import Segmenter, network_of
 from worker.inference.opening import open_engine, prove
 
 NVIDIA = ("TensorrtExecutionProvider", "CUDAExecutionProvider")
@@ -132,7 +133,7 @@ def test_fp32_on_a_card_means_that_tf32_was_off_when_the_session_opened(
 ) -> None:
     sessions = opened(None)
 
-    assert opener(package).description.precision == "fp32"
+    assert opener(network_of(package)).description.precision == "fp32"
     assert [options["tf32"] for options in sessions] == ["0"]
 
 
@@ -142,7 +143,7 @@ def test_an_engine_of_another_precision_or_tensorrt_is_not_taken_from_the_cache(
     sessions = opened(None)
     for version in ("10.16.1.11", "10.17.0.1"):
         monkeypatch.setattr(onnx_runtime, "_versions", lambda v=version: {"tensorrt-cu13": v})
-        onnx_runtime.open_tensorrt(package)
+        onnx_runtime.open_tensorrt(network_of(package))
 
     first, second = (Path(options["trt_engine_cache_path"]) for options in sessions)
     assert first != second
@@ -195,7 +196,7 @@ def test_an_engine_that_misses_the_golden_case_is_refused(package: Package) -> N
             return np.zeros(image.shape, dtype=np.uint8)
 
     with pytest.raises(Unavailable) as refusal:
-        prove(Blind(), package)
+        prove(Segmenter(Blind(), open_engine(package, "cpu").localiser), package)
     assert refusal.value.reason.code is Code.PACKAGE_GOLDEN
 
 

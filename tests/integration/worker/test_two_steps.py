@@ -3,22 +3,26 @@
 from dataclasses import replace
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="torch is not installed (extra `train`)")
+pytest.importorskip("onnx", reason="onnx is not installed (extra `train`)")
 
 from fontanelle.clock import SystemClock
 from fontanelle.errors import Code, Unavailable
 from fontanelle.imaging.geometry import Geometry
+from fontanelle.imaging.nifti import LPS_FROM_RAS
 from fontanelle.imaging.quality import Grade, QualityCheck
 from fontanelle.norms.reference import shipped
+from fontanelle.reports.result import Fitness
 from models.package import load
 from tests.analytic_head import axial, sheared
 from tests.coded_head import CodedHead, oblique, write_package
 from tests.regions import REGIONS
 from worker.inference.opening import open_engine
 from worker.measuring import Measured, Stopwatch, Tools, measure_image
+from worker.pipeline import Outcome, analyse_path
 
 pytestmark = pytest.mark.torch
 
@@ -28,7 +32,7 @@ SHAPE = (110, 130, 120)
 @pytest.fixture(scope="module")
 def tools(tmp_path_factory: pytest.TempPathFactory) -> Tools:
     package = load(write_package(tmp_path_factory.mktemp("packages") / "reading"))
-    return Tools(package, shipped("xi2025"), open_engine(package, "openvino"))
+    return Tools(package, shipped("xi2025"), open_engine(package, "cpu"))
 
 
 def measured(head: CodedHead, tools: Tools, grid: Geometry | None = None) -> Measured:
@@ -44,7 +48,7 @@ POSES = [
     CodedHead(),
     CodedHead(turn_deg=(30, 0, 0), scale=0.92),
     CodedHead(turn_deg=(-22, 12, 18), scale=1.1, shift_mm=(9, -6, 4)),
-    CodedHead(turn_deg=(8, -20, -30), scale=0.85, shift_mm=(-12, 5, 0)),
+    CodedHead(turn_deg=(8, -15, -24), scale=0.85, shift_mm=(-12, 5, 0)),
 ]
 
 
@@ -53,9 +57,9 @@ def test_a_head_of_any_pose_and_size_is_measured_as_painted(head: CodedHead, too
     found = measured(head, tools)
 
     truth_ml = head.truth_ml(axial(SHAPE, 1.6))
-    assert found.volumes.intracranial_ml == pytest.approx(truth_ml[1:].sum(), rel=0.02)
+    assert found.volumes.intracranial_ml == pytest.approx(truth_ml[1:].sum(), rel=0.01)
     for region, line in zip(REGIONS.regions, found.volumes.regions, strict=True):
-        assert line.parenchyma_ml == pytest.approx(truth_ml[region.code], rel=0.12, abs=3), region
+        assert line.parenchyma_ml == pytest.approx(truth_ml[region.code], rel=0.15), region
     assert check(found, "head_pose").grade is Grade.PASS
     assert found.pose is not None
     assert found.pose.scale == pytest.approx(head.scale, rel=0.02)
@@ -68,18 +72,19 @@ def test_tilted_and_oblique_stacks_are_measured_alike(grid: Geometry, tools: Too
     found = measured(head, tools, grid)
     upright = measured(head, tools)
     for one, other in zip(found.volumes.regions, upright.volumes.regions, strict=True):
-        assert one.compartment_ml == pytest.approx(other.compartment_ml, rel=0.04, abs=1.5)
+        assert one.compartment_ml == pytest.approx(other.compartment_ml, rel=0.06, abs=1.5)
 
 
 def test_labels_lie_where_the_head_was_painted(tools: Tools) -> None:
     head = CodedHead(turn_deg=(25, 5, -10), shift_mm=(4, 7, -3))
     grid = axial(SHAPE, 1.6)
     codes = measured(head, tools).labels.codes
-    painted = head.classes(np.stack(np.indices(SHAPE), -1) @ grid.affine_lps_mm[:3, :3].T
-                           + grid.affine_lps_mm[:3, 3])
+    painted = head.classes(
+        np.stack(np.indices(SHAPE), -1) @ grid.affine_lps_mm[:3, :3].T + grid.affine_lps_mm[:3, 3]
+    )
     for region in REGIONS.regions:
         one, other = codes == region.code, painted == region.code
-        assert 2 * (one & other).sum() / (one.sum() + other.sum()) > 0.85, region.name
+        assert 2 * (one & other).sum() / (one.sum() + other.sum()) > 0.8, region.name
 
 
 def test_a_mirrored_arrangement_fails_before_the_network_sees_it(tools: Tools) -> None:
@@ -91,16 +96,16 @@ def test_a_mirrored_arrangement_fails_before_the_network_sees_it(tools: Tools) -
     assert "mirrored" in found.quality[0].sentence
 
 
-def test_a_region_that_the_first_look_misses_fails_and_crashes_nothing(tools: Tools) -> None:
-    centers = {**CodedHead().centers, "right_occipital": (0.0, 900.0, 0.0)}
-    found = measured(CodedHead(centers=centers, without="right_occipital"), tools)
-    assert found.quality[0].grade in {Grade.FAIL, Grade.PASS}
+def test_a_head_without_a_lobe_fails_and_crashes_nothing(tools: Tools) -> None:
+    found = measured(CodedHead(without="left_frontal"), tools)
+    assert found.quality[0].grade is Grade.FAIL
+    assert found.pose is None
 
 
 def test_a_head_upside_down_is_turned_too_far(tools: Tools) -> None:
     found = measured(CodedHead(turn_deg=(180, 0, 0)), tools)
     assert found.quality[0].grade is Grade.FAIL
-    assert "180 degrees" in found.quality[0].sentence
+    assert found.quality[0].value == pytest.approx(180, abs=3)
 
 
 def test_the_second_pass_gives_an_uncertainty_and_can_be_left_out(tools: Tools) -> None:
@@ -109,6 +114,41 @@ def test_the_second_pass_gives_an_uncertainty_and_can_be_left_out(tools: Tools) 
     assert set(found.uncertainty_ml) == {region.name for region in REGIONS.regions}
     without = measured(CodedHead(), replace(tools, second_pass=False))
     assert "passes_agree" not in {each.check for each in without.quality}
+
+
+def analysed(head: CodedHead, tools: Tools, folder: Path) -> Outcome:
+    """Analyse a head from a NIfTI file."""
+    image = head.image(axial(SHAPE, 1.6))
+    affine = LPS_FROM_RAS @ image.grid.plane_affine(0)[:, [2, 1, 0, 3]]
+    nibabel.save(nibabel.Nifti1Image(image.hu.transpose(2, 1, 0), affine), folder / "head.nii")
+    return analyse_path(folder / "head.nii", tools, age_days=730, sex="M", clock=SystemClock())
+
+
+def test_a_check_that_limits_takes_the_comparison_and_leaves_the_volumes(
+    tools: Tools, tmp_path: Path
+) -> None:
+    # Interpolation spells other regions between two: they lie about in pieces.
+    result = analysed(CodedHead(), tools, tmp_path).result
+    limiting = [each for each in result.quality if each.grade is Grade.LIMIT]
+    assert "regions_in_one_piece" in {each.check for each in limiting}
+    assert result.fitness is Fitness.LIMITED
+    assert result.volumes is not None
+    codes = {reason.code for reason in result.reasons}
+    assert {Code.QUALITY_PIECES, Code.PACKAGE_UNQUALIFIED} <= codes
+    assert result.comparison is not None
+    assert all(region.z is None for region in result.comparison.regions)
+
+
+def test_a_head_without_a_pose_is_withheld_and_no_number_leaves(
+    tools: Tools, tmp_path: Path
+) -> None:
+    outcome = analysed(CodedHead(mirrored=True), tools, tmp_path)
+    assert outcome.result.fitness is Fitness.WITHHELD
+    assert outcome.result.volumes is None
+    assert "labels.nii.gz" not in outcome.files
+    assert [reason.code for reason in outcome.result.reasons][0] is Code.QUALITY_POSE
+    assert outcome.result.engine is not None
+    assert outcome.result.engine.seconds == 0.0
 
 
 def test_both_golden_cases_are_asked_for(tools: Tools) -> None:
@@ -127,17 +167,3 @@ def test_both_golden_cases_are_asked_for(tools: Tools) -> None:
         with pytest.raises(Unavailable, match="golden") as refusal:
             prove(broken, tools.package)
         assert refusal.value.reason.code is Code.PACKAGE_GOLDEN
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"canonical": {}}, "canonical"),
-        ({"localiser": {}}, "localiser"),
-    ],
-)
-def test_a_step_without_its_half_is_refused(
-    changes: dict[str, object], said: str, tmp_path: Path
-) -> None:
-    with pytest.raises(Unavailable, match=said):
-        load(write_package(tmp_path / "package", **changes))

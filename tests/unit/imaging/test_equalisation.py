@@ -10,8 +10,8 @@ from tests.analytic_head import BONE_HU, AnalyticHead, axial
 
 WINDOW = (-30.0, 130.0)
 SPACING_MM = 2.0
-GRID = axial((48, 54, 48), SPACING_MM)
-HEAD = AnalyticHead(semi_axes_mm=(36.0, 42.0, 36.0))
+GRID = axial((38, 42, 38), SPACING_MM)
+HEAD = AnalyticHead(semi_axes_mm=(27.0, 31.0, 27.0))
 LESION_HU = 8.0
 
 
@@ -22,7 +22,7 @@ def places() -> NDArray[np.float64]:
 
 @pytest.fixture(scope="module")
 def lesion() -> NDArray[np.bool_]:
-    return np.asarray(np.linalg.norm(places(), axis=-1) < 10.0)
+    return np.asarray(np.linalg.norm(places(), axis=-1) < 8.0)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fontanelle.imaging.geometry import Geometry, Grid, Image, Planes
-from fontanelle.imaging.resample import regular, restored, sampled
+from fontanelle.imaging.resample import averaged, regular, restored, sampled
 from tests.analytic_head import axial, places, sheared
 
 
@@ -88,6 +88,29 @@ def test_the_outermost_planes_of_an_uneven_stack_are_tissue_over_their_whole_wid
     for height_mm, hu in ((12.6, 40), (15.3, 40), (15.5, -1024), (-10.9, 40), (-11.1, -1024)):
         at = axial((1, 1, 1), 1.0, top_mm=height_mm)
         assert sampled(image, at, -1024.0).item() == hu, height_mm
+
+
+@pytest.mark.parametrize("spacing_mm", [0.9, 1.25, 2.0])
+def test_averaging_fine_voxels_moves_nothing(spacing_mm: float) -> None:
+    source = sheared((47, 61, 53), 0.6, 12.0)
+    target = axial((6, 7, 8), spacing_mm)
+    coarser = averaged(ramp_image(source), target)
+    hu = sampled(coarser, target, -1024.0)
+    np.testing.assert_allclose(hu, ramp(places(target)), atol=2e-3)
+    assert (np.array(coarser.grid.shape) <= np.array(source.shape)).all()
+
+
+def test_averaging_takes_noise_away_and_leaves_what_is_coarse_as_it_is() -> None:
+    noise = np.random.default_rng(1).normal(0, 20, (60, 60, 60)).astype(np.float32)
+    target = axial((20, 20, 20), 1.2)
+    fine = Image(noise.copy(), axial(noise.shape, 0.6))
+    plain = sampled(fine, target, 0.0)
+    calm = sampled(averaged(fine, target), target, 0.0)
+    assert calm.std() < 0.6 * plain.std()
+    coarse = Image(noise.copy(), axial(noise.shape, 1.0))
+    np.testing.assert_array_equal(
+        sampled(averaged(coarse, target), target, 0.0), sampled(coarse, target, 0.0)
+    )
 
 
 def test_outside_the_scan_the_value_is_the_one_asked_for() -> None:

@@ -25,9 +25,10 @@ children = st.builds(
     st.sampled_from([None, *Sex]),
     gestational_age_weeks=st.sampled_from([None, 26, 31, 34, 36, 37, 40]),
 )
-# Mostly believable; now and then empty, or far out.
-scales = st.one_of(st.floats(0.8, 1.2), st.sampled_from([0.0, 0.3, 1.9]))
-rows = st.tuples(children, st.lists(scales, min_size=10, max_size=10))
+# Mostly believable; now and then one region is empty, or far out.
+believable = st.lists(st.floats(0.87, 1.13), min_size=10, max_size=10)
+odd = st.tuples(st.sampled_from([0, 3, 9]), st.sampled_from([None, 0.0, 0.3, 1.9]))
+rows = st.tuples(children, believable, odd)
 NAMES = {
     "expected": "expected_ml",
     "sd": "sd_ml",
@@ -56,13 +57,16 @@ def nan(value: float | None) -> float:
 @given(
     st.lists(rows, min_size=1, max_size=6), st.sampled_from([UNCALIBRATED, CALIBRATED, MEASURED])
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_every_child_of_a_cohort_gets_what_it_gets_alone(cohort, conditions) -> None:
     means = np.array([MEANS_ML[name] for name in XI.region_names])
-    volumes = np.array([means * scale for _, scale in cohort])
-    of_all = compare_cohort(volumes, [child for child, _ in cohort], XI, conditions)
+    volumes = np.array([means * scale for _, scale, _ in cohort])
+    for row, (_, _, (place, scale)) in enumerate(cohort):
+        if scale is not None:
+            volumes[row, place] = means[place] * scale
+    of_all = compare_cohort(volumes, [child for child, _, _ in cohort], XI, conditions)
 
-    for row, (child, _) in enumerate(cohort):
+    for row, (child, _, _) in enumerate(cohort):
         volumes_ml = dict(zip(XI.region_names, volumes[row].tolist(), strict=True))
         alone = compare(volumes_ml, child, XI, conditions)
         lines = lines_of(alone)

@@ -64,8 +64,12 @@ def test_once_calibrated_a_region_is_flagged_beyond_the_family_wise_limit(
 
     comparison = compare(cerebellum_at(z), BOY, XI, conditions)
 
-    assert region(comparison, "cerebellum").flag is flag
-    assert comparison.reasons == ()
+    found = region(comparison, "cerebellum")
+    assert found.flag is flag
+    # Beyond 1.96 and within the limit it is a remark, and no flag.
+    noted = [Code.BEYOND_95_PERCENT] if abs(z) == 2.5 else []
+    assert [reason.code for reason in found.reasons] == noted
+    assert [reason.code for reason in comparison.reasons] == noted
 
 
 def test_once_calibrated_the_worked_boy_has_one_finding_his_parietal_asymmetry() -> None:
@@ -103,11 +107,47 @@ def test_a_sites_own_reference_needs_no_offset_at_that_site_and_the_prior_elsewh
     at_home = compare(BOYS_VOLUMES_ML, BOY, own, replace(CALIBRATED, offsets=()))
     elsewhere = compare(BOYS_VOLUMES_ML, BOY, own, UNCALIBRATED)
 
-    assert at_home.regions == compare(BOYS_VOLUMES_ML, BOY, XI, CALIBRATED).regions
-    assert elsewhere.regions == compare(BOYS_VOLUMES_ML, BOY, XI, UNCALIBRATED).regions
+    known = compare(BOYS_VOLUMES_ML, BOY, XI, CALIBRATED)
+    unknown = compare(BOYS_VOLUMES_ML, BOY, XI, UNCALIBRATED)
+    assert [each.z for each in at_home.regions] == [each.z for each in known.regions]
+    assert {each.flag for each in at_home.regions} == {Flag.NOT_FLAGGED}
+    assert {each.flag for each in elsewhere.regions} == {Flag.UNCALIBRATED}
+    # The prior dwarfs everything else: the intervals are those of any reference to 2 %.
+    for own_line, line in zip(elsewhere.regions, unknown.regions, strict=True):
+        assert own_line.z_low == pytest.approx(line.z_low, abs=0.05)
 
 
 def test_a_comparison_points_at_the_reference_it_used() -> None:
     comparison = compare(BOYS_VOLUMES_ML, BOY, XI, UNCALIBRATED)
 
     assert (comparison.reference_id, comparison.reference_version) == ("xi2025", XI.version)
+
+
+@pytest.mark.parametrize("tier", [Tier.DERIVED, Tier.POOLED])
+def test_a_tier_that_does_not_know_the_site_flags_nobody(tier) -> None:
+    asked = replace(CALIBRATED, tier=tier)
+
+    comparison = compare(cerebellum_at(-4.0), BOY, XI, asked)
+
+    assert comparison.tier is tier
+    assert {entry.flag for entry in comparison.regions} == {Flag.UNCALIBRATED}
+    assert comparison.multiplicity is None
+    assert f"The tier {tier} was asked for" in comparison.reasons[0].sentence
+
+
+def test_the_pooled_tier_decides_only_where_it_is_asked_for() -> None:
+    derived = compare(BOYS_VOLUMES_ML, BOY, XI, UNCALIBRATED)
+    pooled = compare(BOYS_VOLUMES_ML, BOY, XI, replace(UNCALIBRATED, tier=Tier.POOLED))
+
+    for one, other in zip(derived.regions, pooled.regions, strict=True):
+        assert one.z != pytest.approx(one.pooled_z, abs=1e-3)
+        assert other.z == pytest.approx(one.pooled_z)
+
+
+@pytest.mark.parametrize(
+    ("tier", "conditions"),
+    [(Tier.LOCAL, UNCALIBRATED), (Tier.CALIBRATED, UNCALIBRATED), (Tier.PUBLISHED, CALIBRATED)],
+)
+def test_a_tier_that_is_not_there_is_the_callers_mistake(tier, conditions) -> None:
+    with pytest.raises(ValueError, match=f"no tier {tier}"):
+        compare(BOYS_VOLUMES_ML, BOY, XI, replace(conditions, tier=tier))

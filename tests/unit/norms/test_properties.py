@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from math import isclose
+from re import fullmatch
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -165,3 +166,40 @@ def test_a_reference_of_more_children_knows_more_exactly(volumes_ml, child) -> N
 
     for of_few, of_many in zip(wide, narrow, strict=True):
         assert of_few.z_high - of_few.z_low > of_many.z_high - of_many.z_low
+
+
+@given(volumes, children, conditions, st.floats(0.5, 2.0))
+def test_the_pooled_tier_has_no_voice_in_another_tiers_numbers(
+    volumes_ml, child, base, scale
+) -> None:
+    # As if somebody had mixed the pooled SDs up: only what is called pooled may change.
+    regions = tuple(
+        replace(norm, sd=replace(norm.sd, value=scale * norm.sd.value))
+        for norm in XI.linear_regions
+    )
+
+    mixed = compare(volumes_ml, child, replace(XI, regions=regions), base)
+    before = compare(volumes_ml, child, XI, base)
+
+    for one, other in zip(mixed.regions, before.regions, strict=True):
+        assert replace(one, pooled_z=None, pooled_centile=None) == replace(
+            other, pooled_z=None, pooled_centile=None
+        )
+    assert mixed.tier is before.tier
+
+
+@given(
+    st.dictionaries(names, st.floats(0, 1e6), max_size=2),
+    st.one_of(st.none(), st.integers(-10, 40_000)),
+    st.one_of(st.none(), sexes),
+    conditions,
+)
+def test_no_comparison_is_without_its_references_digest_tier_and_status(
+    changes, age_days, sex, base
+) -> None:
+    found = compare(MEANS_ML | changes, Child(age_days, sex), XI, base)
+
+    assert (found.reference_id, found.reference_version) == ("xi2025", XI.version)
+    assert fullmatch("sha256:[0-9a-f]{64}", found.reference_version)
+    assert found.tier in {"derived", "calibrated"}
+    assert found.site_status is base.site_status

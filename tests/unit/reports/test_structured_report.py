@@ -14,7 +14,16 @@ from fontanelle.norms.comparison import Flag, SiteStatus
 from fontanelle.reports.result import Fitness, Result
 from fontanelle.reports.segmentation import render_segmentation
 from fontanelle.reports.structured_report import render_structured_report
-from tests.unit.reports.builders import REGIONS, UNKNOWN_AGE, Case, case, comparison
+from tests.unit.reports.builders import (
+    REGIONS,
+    UNKNOWN_AGE,
+    Case,
+    case,
+    comparison,
+    head_of,
+    judged,
+    preterm,
+)
 from tests.unit.reports.reading import reread, written
 
 # DICOM and SNOMED codes as the standard's dictionary has them.
@@ -155,7 +164,13 @@ def test_without_a_z_there_is_no_number_but_a_reason(compared) -> None:
     of = case()
 
     report = rendered(
-        without(of, fitness=Fitness.LIMITED, comparison=compared, reasons=(UNKNOWN_AGE,))
+        without(
+            of,
+            fitness=Fitness.LIMITED,
+            comparison=compared,
+            reasons=(UNKNOWN_AGE,),
+            head=head_of(age_days=None),
+        )
     )
 
     for value in (Z_SCORE, CENTILE, NORMALITY, "373098007", "385524004"):
@@ -270,3 +285,54 @@ def test_a_report_has_a_segmentation_exactly_where_it_has_numbers() -> None:
 
     with pytest.raises(ValueError, match="exactly where it has numbers"):
         render_structured_report(of.result, None, of.sources)
+
+
+def test_the_head_has_a_group_with_its_circumference_chart_and_source() -> None:
+    group = next(g for g in groups(usual()) if named(g, "112039")[0].TextValue == "head")
+    circumference = named(group, "head_circumf")[0]
+
+    # 47.0 cm of a boy of 723 days: z -1.1480, centile 12.5479, median 48.63 cm.
+    assert number(circumference) == 47.0
+    assert number(named(circumference, Z_SCORE)[0]) == -1.148
+    assert number(named(circumference, CENTILE)[0]) == 12.5479
+    assert number(named(circumference, "population_p50")[0]) == 48.63
+    assert named(circumference, "121406")[0].TextValue == "CDC 2000"
+    assert "measured on the scan, SD 0.5 cm" in named(circumference, "121405")[0].TextValue
+    assert number(named(group, "cephalic_index")[0]) == 82.5
+
+
+def test_a_circumference_that_cannot_be_measured_has_its_reason_instead() -> None:
+    of = without(case(), head=head_of(measured_cm=None))
+
+    group = next(g for g in groups(rendered(of)) if named(g, "112039")[0].TextValue == "head")
+
+    assert not named(group, "head_circumf")
+    assert "head_size.not_in_view" in {
+        code(i, "ConceptCodeSequence") for i in named(group, "limitation")
+    }
+
+
+def test_the_sum_and_the_asymmetries_stand_beside_their_populations() -> None:
+    report = usual()
+
+    total = named(groups(report)[-1], VOLUME)[0]
+    # The builder's eleventh comparison: 100.2262 + 10 mL, SD 12.75 mL.
+    assert number(named(total, "373098007")[0]) == 110.226
+    assert number(named(total, "121414")[0]) == 12.75
+    frontal = named(report, "asym_frontal")[0]
+    assert number(named(frontal, "373098007")[0]) == 1.9104
+    assert number(named(frontal, "121414")[0]) == 2.931
+
+
+def test_both_ages_low_regions_and_earlier_scans_are_said_in_words() -> None:
+    of = case()
+
+    report = rendered(without(of, comparison=preterm(judged(low=8))))
+
+    assert "Age 723 days since birth, 667 days corrected for preterm birth" in said(report)
+    assert "8 of 10 regions are below the 5th centile; 16.1 % of typical children" in said(report)
+    assert "one finding, a small head" in said(report)
+    assert "Earlier scans of this child: 1" in said(report)
+    volume = named(groups(report)[0], VOLUME)[0]
+    assert number(named(volume, "z_since_birth")[0]) == -0.6512
+    assert "667 days, corrected" in named(volume, "121405")[0].TextValue

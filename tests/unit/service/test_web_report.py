@@ -10,6 +10,7 @@ import pytest
 
 from fontanelle.errors import Code, Reason
 from fontanelle.norms.comparison import Flag, RegionComparison
+from fontanelle.norms.serial import compare_with_earlier
 from fontanelle.reports import sentences, wording
 from fontanelle.reports.analysis_object import to_json
 from fontanelle.reports.notice import NOTICE
@@ -17,7 +18,17 @@ from fontanelle.reports.result import Fitness, Result, State
 from service.web import rounding
 from service.web.rendering import render_report_page
 from service.web.report_view import view_of
-from tests.unit.reports.builders import MEASURED, case, comparison, withheld
+from tests.unit.reports.builders import (
+    MEASURED,
+    case,
+    comparison,
+    earlier_of,
+    head_of,
+    judged,
+    preterm,
+    visit,
+    withheld,
+)
 
 OUTSIDE = Reason(Code.OUTSIDE_INTENDED_USE, "Meant for 548 to 913 days of age; the child has 300.")
 
@@ -84,11 +95,12 @@ def test_each_region_stands_beside_its_own_numbers(limited: Result) -> None:
 
     for measured in object_of(limited)["measurements"]:
         row = rows[measured["label"]]
-        assert row[1] == rounding.ml(measured["volume_ml"])
+        share = rounding.percent(measured["share_percent"])
+        assert row[1] == f"{rounding.ml(measured['volume_ml'])}{share} %"
         assert row[2] == rounding.ml(measured["parenchyma_ml"])
         assert row[6].startswith(rounding.z(measured["z"]))
     # The head of the builders is larger on the left: mirrored, this would not hold.
-    assert float(rows["Left frontal lobe"][1]) > float(rows["Right frontal lobe"][1])
+    assert float(rows["Left frontal lobe"][2]) > float(rows["Right frontal lobe"][2])
     assert len(rows) == 1 + 10
 
 
@@ -242,3 +254,88 @@ def test_provenance_names_package_engine_reference_and_scan(limited: Result) -> 
         assert fact in said
     assert "xi2025, sha256:" + "cd" * 32 in said
     assert "derived, none" in said and "23 slices of 48 x 48, pixels 4 mm, step 6 mm" in said
+
+
+def row_of(page: Tables, label: str, width: int = 7) -> list[str]:
+    return next(row for row in page.cells() if len(row) == width and row[0].startswith(label))
+
+
+def test_the_asymmetry_furthest_from_usual_is_the_first_line_of_the_whole_head(
+    limited: Result,
+) -> None:
+    found = comparison()
+    odd = replace(found.asymmetry[1], index=-17.113, z=-3.6231)
+    pairs = (found.asymmetry[0], odd, *found.asymmetry[2:])
+
+    page = page_of(replace(limited, comparison=replace(found, asymmetry=pairs)))
+
+    row = row_of(page, "Asymmetry")
+    assert row[0] == "Asymmetry, most in the parietal pair"
+    assert (row[1], row[4]) == ("−17.1 %", "−3.62")
+    # Its sign is disputed by the article itself: never 'reversed'.
+    assert row[6].startswith("left smaller than right") and "reversed" not in page.said()
+    assert page.said().index("Asymmetry, most") < page.said().index("Left frontal lobe")
+
+
+def test_the_head_is_shown_beside_its_chart_and_volume_beside_a_mean_without_a_z(
+    limited: Result,
+) -> None:
+    page = page_of(limited)
+
+    circumference = row_of(page, "Head circumference")
+    assert circumference[1:3] == ["47.0 cm", "48.6"]
+    assert circumference[4].startswith("−1.15−1.83 to −0.46")
+    assert circumference[6] == "measured on the scan, SD 0.5 cm; chart CDC 2000"
+    assert row_of(page, "Intracranial volume")[1:5] == ["1030.4 mL", "1069.3", "–", "–"]
+
+
+def test_a_circumference_that_is_not_known_has_words_instead(limited: Result) -> None:
+    row = row_of(page_of(replace(limited, head=head_of(measured_cm=None))), "Head circumference")
+
+    assert row[1:6] == ["–"] * 5
+    assert row[6] == "the outer surface of the vault is not wholly in view"
+
+
+def test_many_low_regions_are_told_as_one_finding(limited: Result) -> None:
+    said = page_of(replace(limited, comparison=judged(low=8))).said()
+
+    assert "8 of 10 regions are below the 5th centile" in said
+    assert "one finding, a small head" in said
+    assert "small head" not in page_of(limited).said()
+
+
+def test_both_ages_and_both_z_of_a_preterm_child_are_shown(limited: Result) -> None:
+    patient = replace(limited.patient, gestational_age_weeks=32)
+    page = page_of(replace(limited, comparison=preterm(), patient=patient))
+
+    assert "723 days (23.8 months)" in page.said()
+    assert "667 days (21.9 months), born at 32 weeks" in page.said()
+    row = next(row for row in page.cells() if row[0] == "Left frontal lobe" and len(row) == 9)
+    assert row[6].startswith("−0.46") and row[6].endswith("since birth −0.65")
+
+
+def test_an_earlier_scan_shows_change_growth_and_error(limited: Result) -> None:
+    page = page_of(replace(limited, earlier=(earlier_of(0.9, 1.0),)))
+
+    # 80 mL now, 72 then; growth 180 / 40; 2.80 x 1 % x sqrt(80^2 + 72^2) = 3.0 mL.
+    row = next(row for row in page.cells() if row[0] == "Left frontal lobe" and len(row) == 7)
+    assert row[1:] == ["72.0", "+8.0", "+11.1", "+4.5", "± 3.0", "larger"]
+
+
+def test_an_earlier_scan_of_another_package_has_a_reason_and_no_table(limited: Result) -> None:
+    other = compare_with_earlier(visit(), visit(400, package_sha256="aa" * 32), {})
+    page = page_of(replace(limited, earlier=(other,)))
+
+    assert "2023-11-29, 400 days before" in page.said()
+    assert "measured by another package. serial.package_other" in page.said()
+    assert not [row for row in page.cells() if row[0] == "Left frontal lobe" and len(row) == 7]
+
+
+def test_a_report_of_a_version_that_knew_less_is_still_a_page(limited: Result) -> None:
+    found = object_of(limited)
+    for name in ("total", "head_size", "earlier", "at_chronological_age"):
+        del found[name]
+    for each in found["measurements"]:
+        del each["centile_low"], each["centile_high"], each["measurement_error_percent"]
+
+    assert "Left frontal lobe" in Tables(render_report_page(found)).said()

@@ -1,0 +1,1 @@
+"""Norms: with files and the command line."""
