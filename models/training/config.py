@@ -11,8 +11,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fontanelle.errors import Code, Refused
+from fontanelle.imaging.prepare import PREPROCESSING
 from models.network import NETWORKS, Architecture
 from models.training.heads import HELD_OUT, names
+from models.training.label_files import names as names_in
 from models.training.losses import LOSSES
 from models.training.protocol import PROTOCOLS
 from models.training.synthesis import Field as VoxelField
@@ -64,6 +66,10 @@ class TrainingConfig:
         `auto` takes bf16 where the processor has instructions for it, else fp32.
     synthesis
         What is drawn.
+    preprocessing
+        Key of `fontanelle.imaging.prepare.PREPROCESSING`.
+    label_maps
+        Folder of label maps instead of the shipped ones (models.training.label_files).
     fold
         Which of `FOLDS` is left out of `heads`; None leaves none out.
     """
@@ -82,6 +88,8 @@ class TrainingConfig:
     optimizer: Literal["adamw", "adam"] = "adamw"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
+    preprocessing: str = "hu_window"
+    label_maps: str | None = None
     fold: int | None = None
 
     @property
@@ -191,6 +199,8 @@ class _Config(_Strict):
     loss: str = "dice_ce"
     optimizer: Literal["adamw", "adam"] = "adamw"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    preprocessing: str = "hu_window"
+    label_maps: str | None = None
     fold: Annotated[int, Field(ge=0, lt=len(FOLDS))] | None = None
     synthesis_: Annotated[_Synthesis, Field(alias="synthesis")] = _Synthesis()
 
@@ -215,8 +225,13 @@ def _unknown(raw: _Config) -> list[str]:
         wrong.append(f"there is no network {raw.architecture.kind}, only {', '.join(NETWORKS)}")
     if raw.loss not in LOSSES:
         wrong.append(f"there is no loss {raw.loss}, only {', '.join(LOSSES)}")
-    wrong += [f"there is no label map {name}" for name in raw.heads if name not in names()]
-    wrong += [f"{name} is held out" for name in raw.heads if name in HELD_OUT]
+    if raw.preprocessing not in PREPROCESSING:
+        known = ", ".join(PREPROCESSING)
+        wrong.append(f"there is no preprocessing {raw.preprocessing}, only {known}")
+    there = names() if raw.label_maps is None else names_in(Path(raw.label_maps))
+    wrong += [f"there is no label map {name}" for name in raw.heads if name not in there]
+    held_out = HELD_OUT if raw.label_maps is None else ()
+    wrong += [f"{name} is held out" for name in raw.heads if name in held_out]
     return wrong
 
 

@@ -12,15 +12,16 @@ import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, IterableDataset
 
-from fontanelle.imaging.window import windowed
+from fontanelle.imaging.prepare import PREPROCESSING
 from models.network import build
 from models.networks.architecture import Network
-from models.training import heads
+from models.training.checkpoints import load_weights, read_checkpoint
 from models.training.config import TrainingConfig, config_text
-from models.training.heads import CANONICAL
+from models.training.heads import CANONICAL, Head, head_of, load_all
+from models.training.label_files import read_all
 from models.training.losses import LOSSES, soft_targets
 from models.training.paired import PairedScans
-from models.training.protocol import PROTOCOLS
+from models.training.protocol import PROTOCOLS, classes
 from models.training.synthesis import Field, Synthesizer
 from models.training.synthesis.anatomy import placement
 
@@ -68,10 +69,16 @@ class Run:
 
     @classmethod
     def resume(cls, checkpoint: Path, device: torch.device, text: str | None = None) -> Self:
-        """Go on from a checkpoint, with its own configuration unless another is given."""
-        saved = torch.load(checkpoint, map_location=device, weights_only=True)
+        """Go on from a checkpoint, with its own configuration unless another is given.
+
+        Raises
+        ------
+        Refused
+            CHECKPOINT_INVALID, or NETWORK_OTHER where the configuration builds another network.
+        """
+        saved = read_checkpoint(checkpoint, device)
         run = cls.fresh(text or saved["config"], device)
-        run.network.load_state_dict(saved["network"])
+        load_weights(run.network, saved["network"])
         run.averaged.load_state_dict(saved["averaged"])
         run.optimizer.load_state_dict(saved["optimizer"])
         run.iteration, run.seconds = saved["iteration"], saved["seconds"]
@@ -107,6 +114,17 @@ def has_bf16(device: torch.device) -> bool:
     )  # noqa: SLF001
 
 
+def heads_of(config: TrainingConfig) -> list[Head]:
+    """Read the heads of a configuration: the shipped label maps, or a folder's."""
+    protocol = PROTOCOLS[config.protocol]
+    if config.label_maps is None:
+        return load_all(list(config.heads), protocol)
+    return [
+        head_of(found.name, classes(found.structures, found.tissues, protocol), found.tissues)
+        for found in read_all(Path(config.label_maps), list(config.heads))
+    ]
+
+
 Batch = tuple[torch.Tensor, torch.Tensor]
 
 
@@ -119,7 +137,7 @@ class Batches(IterableDataset[Batch]):
 
     def __init__(self, config: TrainingConfig, iteration: int, pairs: Path | None = None) -> None:
         super().__init__()
-        chosen = heads.load_all(list(config.heads), PROTOCOLS[config.protocol])
+        chosen = heads_of(config)
         # The seed counts on from the iteration, so that a resumed run draws new heads.
         seed = config.seed + iteration
         self._synthesizer = Synthesizer(chosen, list(config.heads.values()), config.synthesis, seed)
@@ -150,7 +168,9 @@ class Batches(IterableDataset[Batch]):
         sample = source.draw(field)
         architecture = config.architecture
         target = soft_targets(sample.classes, architecture.classes, architecture.step)
-        return windowed(sample.image_hu, *config.window_hu)[None], target
+        see = PREPROCESSING[config.preprocessing]
+        seen = see(sample.image_hu.numpy(), *config.window_hu)
+        return torch.from_numpy(seen)[None], target
 
 
 def train(run: Run, folder: Path, *, pairs: Path | None = None, save_every: int = 50) -> None:

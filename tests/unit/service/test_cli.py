@@ -3,7 +3,6 @@
 from importlib import import_module
 from pathlib import Path
 
-import click
 import pytest
 
 from fontanelle.errors import FontanelleError
