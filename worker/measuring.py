@@ -1,6 +1,6 @@
 """From voxels to millilitres: find the head and how it lies, segment, restore, measure, judge."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -12,7 +12,7 @@ from fontanelle.imaging.compartments import assemble
 from fontanelle.imaging.geometry import Geometry, Image, LabelArray
 from fontanelle.imaging.head import Head, find_head
 from fontanelle.imaging.patient import Patient
-from fontanelle.imaging.pose import Canonical, Pose, find_pose
+from fontanelle.imaging.pose import Canonical, Pose, find_pose, nudged
 from fontanelle.imaging.prepare import Prepared, Preprocessing, prepare, prepare_upright
 from fontanelle.imaging.quality import (
     Grade,
@@ -41,7 +41,8 @@ class Tools:
     Attributes
     ----------
     second_pass
-        Whether the head is segmented once more, mirrored, for the uncertainty of each volume.
+        Whether the head is looked at once more, for the uncertainty of each volume: in a pose that
+        is a little off, or mirrored where the package has one step.
     """
 
     package: Package
@@ -106,15 +107,19 @@ def measure_image(
     if package.localiser is None or package.canonical is None:
         with watch.stage("prepare"):
             prepared = prepare(image, head, package.preprocessing)
-        return _measured(image, head, prepared, tools, watch, patient=patient)
+        other = replace(prepared, array=mirrored(prepared.array))
+        return _measured(image, head, (prepared, other), tools, watch, patient=patient)
     with watch.stage("localise"):
         look = _look(image, head, tools, package.localiser, package.canonical)
     if look.pose is None or look.check.grade is Grade.FAIL:
         labels = restored(look.codes, look.geometry, image.grid)
         return Measured(labels, measure(labels, package.region_set), (look.check,))
     with watch.stage("prepare"):
-        prepared = prepare_upright(image, look.pose, package.canonical, package.preprocessing)
-    measured = _measured(image, head, prepared, tools, watch, patient=patient)
+        poses = (look.pose, nudged(look.pose, package.canonical))[: 1 + tools.second_pass]
+        looks = [
+            prepare_upright(image, pose, package.canonical, package.preprocessing) for pose in poses
+        ]
+    measured = _measured(image, head, looks, tools, watch, patient=patient)
     return replace(measured, quality=(look.check, *measured.quality), pose=look.pose)
 
 
@@ -133,14 +138,14 @@ def _look(
 def _measured(
     image: Image,
     head: Head,
-    prepared: Prepared,
+    looks: Sequence[Prepared],
     tools: Tools,
     watch: Stopwatch,
     *,
     patient: Patient | None,
 ) -> Measured:
-    """Segment a prepared image, restore, measure and judge."""
-    package = tools.package
+    """Segment a prepared image, restore, measure and judge; the second look is for agreement."""
+    package, prepared = tools.package, looks[0]
     with watch.stage("segment"):
         classes = tools.engine.segment(prepared.array)
     with watch.stage("restore"):
@@ -149,7 +154,7 @@ def _measured(
     with watch.stage("measure"):
         volumes = measure(labels, package.region_set)
     with watch.stage("second_pass"):
-        agreement = (_second_pass(on_field, prepared, tools),) if tools.second_pass else ()
+        agreement = (_second_pass(on_field, looks[1], tools),) if tools.second_pass else ()
     with watch.stage("judge"):
         region_set, placement = package.region_set, package.placement
         found = assess(labels, on_field, head, volumes, region_set=region_set, placement=placement)
@@ -162,12 +167,14 @@ def _codes(classes: NDArray[np.uint8], package: Package) -> NDArray[np.uint8]:
     return assemble(classes, package.region_set, package.outer_csf)
 
 
-def _second_pass(on_field: LabelArray, prepared: Prepared, tools: Tools) -> QualityCheck:
-    """Segment the mirrored head and compare."""
-    region_set = tools.package.region_set
-    classes = unmirrored(tools.engine.segment(mirrored(prepared.array)), region_set)
-    other = _codes(classes, tools.package)
-    return passes_agree(on_field.codes, other, prepared.geometry.voxel_mm3, region_set)
+def _second_pass(on_field: LabelArray, other: Prepared, tools: Tools) -> QualityCheck:
+    """Segment the head as it is seen a second time, and compare volumes."""
+    package = tools.package
+    classes = tools.engine.segment(other.array)
+    if package.localiser is None:
+        classes = unmirrored(classes, package.region_set)
+    codes = _codes(classes, package)
+    return passes_agree(on_field.codes, codes, other.geometry.voxel_mm3, package.region_set)
 
 
 def _for_age(volumes: Volumes, patient: Patient | None) -> tuple[QualityCheck, ...]:

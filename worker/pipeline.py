@@ -213,6 +213,7 @@ def _compare(measured: Measured, scan: Scan, admission: Admission, tools: Tools)
         contrast=_has(admission, Code.CONTRAST) if scan.instances else None,
         measurement_error_percent=tools.package.measurement_error_percent,
         correction=scan.terms.correction,
+        qualified=tools.package.qualified,
     )
     if scan.terms.tier in available_tiers(tools.reference, conditions):
         conditions = replace(conditions, tier=scan.terms.tier)

@@ -118,6 +118,9 @@ class Conditions:
     tier
         The one that is to decide; None for the best that reference and site allow.
 
+    qualified
+        Whether the package reached the accuracy asked of it; what did not is never flagged.
+
     Of slice thickness, contrast and modality, None means that it is not known, and then it is no
     obstacle.
     """
@@ -134,6 +137,7 @@ class Conditions:
     measurement_error_percent: Mapping[str, float] = field(default_factory=dict)
     correction: CorrectionRule = USUAL_RULE
     tier: Tier | None = None
+    qualified: bool = True
 
 
 @dataclass(frozen=True, slots=True)

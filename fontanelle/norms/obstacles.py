@@ -77,7 +77,11 @@ def _preterm(child: Child, conditions: Conditions) -> Iterator[Reason]:
 
 def reservations(reference: Reference, conditions: Conditions) -> tuple[Reason, ...]:
     """Return why numbers are shown without calling anybody normal or abnormal; empty if flagged."""
-    return (*_site(reference, conditions), *_approximate(reference, conditions))
+    return (
+        *_site(reference, conditions),
+        *_approximate(reference, conditions),
+        *_unqualified(conditions),
+    )
 
 
 def _site(reference: Reference, conditions: Conditions) -> Iterator[Reason]:
@@ -98,6 +102,11 @@ def _site(reference: Reference, conditions: Conditions) -> Iterator[Reason]:
             f"{prior.prior_sd.value:g} % of each mean, inside every interval), and nothing is "
             f"called normal or abnormal before {prior.n_min_offset} of them.",
         )
+
+
+def _unqualified(conditions: Conditions) -> Iterator[Reason]:
+    if not conditions.qualified:
+        yield Reason(Code.PACKAGE_UNQUALIFIED, Code.PACKAGE_UNQUALIFIED.meaning)
 
 
 def _approximate(reference: Reference, conditions: Conditions) -> Iterator[Reason]:

@@ -224,8 +224,13 @@ def _quality(check: QualityCheck) -> Json:
         "grade": check.grade,
         "value": None if check.value is None else round(check.value, 4),
         "sentence": check.sentence,
+        "uncertainty_ml": check.uncertainty_ml and _rounded_ml(check.uncertainty_ml),
         "reasons": codes_of(() if check.reason is None else (check.reason,)),
     }
+
+
+def _rounded_ml(by_region: Mapping[str, float]) -> Json:
+    return {region: ml(value) for region, value in by_region.items()}
 
 
 def _decision(decision: Decision) -> Json:

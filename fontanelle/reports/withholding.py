@@ -39,7 +39,7 @@ def redacted(result: Result) -> Result:
 def _silent(check: QualityCheck) -> QualityCheck:
     reason = None if check.reason is None else _meant(check.reason)
     sentence = SILENT if reason is None else reason.sentence
-    return replace(check, value=None, sentence=sentence, reason=reason)
+    return replace(check, value=None, sentence=sentence, reason=reason, uncertainty_ml=None)
 
 
 def _meant(reason: Reason) -> Reason:

@@ -20,7 +20,7 @@ from models.export.to_onnx import Parity, Served, export_onnx, folded, parity, r
 from models.package import FILES, LOCALISER, NETWORK, SCHEMA, file_sha256, load, read_region_set
 from models.toml_text import toml_text
 from models.training.heads import CANONICAL, load_all
-from models.training.protocol import OUTER_CSF, PROTOCOLS
+from models.training.protocol import MIRRORED, OUTER_CSF, PROTOCOLS
 from models.training.region_set import region_set_text
 from models.training.synthesis import Field
 from models.training.synthesis.anatomy import placement
@@ -174,9 +174,10 @@ def _exported(step: _Step, made: Path, golden: dict[str, NDArray[np.generic]]) -
     network = step.run.averaged.module.eval()
     image = golden_image(step.run.config, step.fields[0])
     part = _middle(image, step.run.config.architecture.multiple)
-    export_onnx(Served(folded(network)), made / step.file, part.shape)
+    mirrored = MIRRORED.tolist()
+    export_onnx(Served(folded(network), mirrored), made / step.file, part.shape)
     probe = torch.from_numpy(part)[None, None].contiguous()
-    proved = parity(network, probe, made, step.file)
+    proved = parity(Served(network, mirrored), probe, made, step.file)
     classes = run_onnx(made / step.file, image[None, None])
     golden[f"{step.prefix}image"] = np.rint(image * 127).astype(np.int8)
     golden[f"{step.prefix}voxels"] = np.bincount(classes.ravel().astype(int), minlength=256)

@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -23,15 +24,29 @@ LABEL_TOLERANCE = 1e-5
 
 
 class Served(nn.Module):
-    """The network as it is served: image (1, 1, S, R, C) to classes (1, S, R, C), uint8."""
+    """The network as it is served: image (1, 1, S, R, C) to classes (1, S, R, C), uint8.
 
-    def __init__(self, network: nn.Module) -> None:
+    Parameters
+    ----------
+    network
+        Image to logits.
+    mirrored
+        Class of each class in a mirrored head: the network looks both ways and the logits are
+        added, so that a mirrored head has mirrored classes. None looks once.
+    """
+
+    def __init__(self, network: nn.Module, mirrored: Sequence[int] | None = None) -> None:
         super().__init__()
         self.network = network
+        self.mirrored = None if mirrored is None else list(mirrored)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return the class of the largest logit."""
-        return torch.argmax(self.network(image), dim=1).to(torch.uint8)
+        if self.mirrored is None:
+            return torch.argmax(self.network(image), dim=1).to(torch.uint8)
+        logits = self.network(torch.cat((image, image.flip(-1))))
+        both = logits[:1] + logits[1:].flip(-1)[:, self.mirrored]
+        return torch.argmax(both, dim=1).to(torch.uint8)
 
 
 def folded(network: nn.Module) -> nn.Module:
@@ -76,15 +91,13 @@ class Parity:
     classes: float
 
 
-def parity(
-    network: nn.Module, image: torch.Tensor, folder: Path, name: str = "model.onnx"
-) -> Parity:
+def parity(served: Served, image: torch.Tensor, folder: Path, name: str = "model.onnx") -> Parity:
     """Compare torch (not folded) with ONNX Runtime (folded) on one image (1, 1, S, R, C).
 
     Parameters
     ----------
-    network
-        As trained.
+    served
+        The network as trained.
     image
         A prepared one.
     folder, name
@@ -96,8 +109,10 @@ def parity(
         If they disagree: such a file must not become a package.
     """
     field = (image.shape[2], image.shape[3], image.shape[4])
+    network = served.network.eval()
     with torch.inference_mode():
-        expected = network.eval()(image)
+        expected = network(image)
+        expected_classes = served(image)
     probe = folder / "logits.onnx"
     export_onnx(folded(network), probe, field)
     logits = run_onnx(probe, image.numpy())
@@ -105,7 +120,7 @@ def parity(
     classes = run_onnx(folder / name, image.numpy())
     found = Parity(
         float(np.abs(logits - expected.numpy()).max()),
-        float((classes[0] != expected.argmax(dim=1)[0].numpy()).mean()),
+        float((classes[0] != expected_classes[0].numpy()).mean()),
     )
     if found.logits > LOGIT_TOLERANCE or found.classes > LABEL_TOLERANCE:
         raise Unavailable(

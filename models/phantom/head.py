@@ -22,7 +22,7 @@ from models.training.protocol import (
 )
 
 BOY_OF_TWO_ICV_ML: Final = 1071.71
-"""Mean intracranial volume of boys at 2.0 years (models/training/normative_cranium_0-10y.csv)."""
+"""Mean intracranial volume of boys at 2.0 years (fontanelle/norms/references/cranium_0-10y.csv)."""
 
 CENTER_LPS_MM: Final = (3.0, -17.0, 612.0)
 """Where the middle of the brain lies in the scanner: not at the origin, as in a hospital."""

@@ -25,7 +25,8 @@ AVERAGE_YOUNG_HEAD: Mapping[str, float] = {
 }
 """Share of each label map; none is held out."""
 INTRACRANIAL_ML = 1026.7
-"""Boys 1069.4, girls 973.4 at 1.98 years (label_maps' cranium table), weighted 826 to 661."""
+"""Boys 1069.4, girls 973.4 at 1.98 years (fontanelle/norms/references/cranium_0-10y.csv), weighted
+826 to 661."""
 _ML_PER_MM = 8.0
 """By about so much a lobe and its twin grow for each mm that their borders move."""
 

@@ -1,4 +1,4 @@
-"""Whether the network says the same of the mirrored head; the difference as an uncertainty."""
+"""Whether the network says the same on a second look; the difference as an uncertainty."""
 
 from dataclasses import replace
 
@@ -60,7 +60,7 @@ def passes_agree(
         if found > percent:
             worst, percent = region, found
     sentence = (
-        f"Seen mirrored, the {worst.label.lower()} differs by {percent:.1f} %; "
+        f"On a second look, the {worst.label.lower()} differs by {percent:.1f} %; "
         "no other region differs more."
     )
     grade = DIFFERENCE_PERCENT.grade(percent)

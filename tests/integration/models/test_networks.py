@@ -139,7 +139,7 @@ def test_every_exported_network_gives_the_classes_of_torch(
     torch.manual_seed(0)
     network = build(architecture).eval()
     export_onnx(Served(folded(network)), tmp_path / "model.onnx", (32, 32, 32))
-    found = parity(network, torch.randn(1, 1, 64, 32, 32), tmp_path)
+    found = parity(Served(network), torch.randn(1, 1, 64, 32, 32), tmp_path)
     assert found.classes == 0.0
     assert found.logits < 1e-4
 

@@ -1,5 +1,8 @@
-"""Networks, synthesis, training and export; needs torch."""
+"""Configurations, training and export; needs torch."""
 
+import re
+from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -8,19 +11,15 @@ import pytest
 # The imports below need it, so this comes before any marker; conftest lets no skip pass in CI.
 torch = pytest.importorskip("torch", reason="torch is not installed (extra `train`)")
 
-from models.evaluation import HELD_OUT  # noqa: E402
+from fontanelle.errors import Code, Refused  # noqa: E402
 from models.export import Served, export_onnx, folded, parity  # noqa: E402
-from models.network import Architecture, ResUNet, count_convolutions  # noqa: E402
+from models.export.to_onnx import run_onnx  # noqa: E402
+from models.network import Architecture, build  # noqa: E402
 from models.training import heads  # noqa: E402
+from models.training.config import FOLDS, TrainingConfig, config_text  # noqa: E402
+from models.training.losses import soft_targets  # noqa: E402
 from models.training.protocol import MIRRORED, OUTER_CSF, XI2025_MATCHED  # noqa: E402
-from models.training.synthesis import SynthesisConfig, Synthesizer  # noqa: E402
-from models.training.train import (  # noqa: E402
-    Run,
-    TrainingConfig,
-    config_text,
-    soft_targets,
-    train,
-)
+from models.training.train import Run, train  # noqa: E402
 from tests.regions import REGIONS  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -49,51 +48,6 @@ field = [64, 64, 64]
 @pytest.fixture(scope="module")
 def toddler() -> heads.Head:
     return heads.load("toddler_24mo", XI2025_MATCHED)
-
-
-@pytest.mark.parametrize(("stem", "convolutions"), [(False, 27), (True, 28)])
-def test_the_network_has_the_papers_27_convolutions_and_one_more_behind_a_stem(
-    stem: bool, convolutions: int
-) -> None:
-    network = ResUNet(Architecture(classes=11, base=16, widest=256, stem=stem))
-    assert count_convolutions(network) == convolutions
-
-
-def test_parameters_of_base_16_are_those_counted_by_hand() -> None:
-    # Twenty-seven convolutions of base 16 with concatenated skips: 7.17 million.
-    network = ResUNet(Architecture(classes=11, base=16, widest=256))
-    weights = sum(p.numel() for p in network.parameters())
-    assert weights == pytest.approx(7.17e6, rel=0.002)
-
-
-@pytest.mark.parametrize("kernel", [(3, 3, 3), (1, 3, 3)])
-@pytest.mark.parametrize("stem", [False, True])
-def test_logits_come_back_at_the_resolution_of_the_image(
-    kernel: tuple[int, int, int], stem: bool
-) -> None:
-    network = ResUNet(Architecture(classes=5, base=4, widest=16, kernel=kernel, stem=stem)).eval()
-    with torch.inference_mode():
-        assert network(torch.zeros(1, 1, 32, 64, 32)).shape == (1, 5, 32, 64, 32)
-
-
-def test_the_same_seed_draws_the_same_head(toddler: heads.Head) -> None:
-    one, same = (
-        Synthesizer([toddler], [1.0], SynthesisConfig(), seed=3).draw((64, 64, 64))
-        for _ in range(2)
-    )
-    assert torch.equal(one.image_hu, same.image_hu)
-    assert torch.equal(one.classes, same.classes)
-
-
-def test_a_mirrored_head_has_its_sides_swapped(toddler: heads.Head) -> None:
-    """Whatever is drawn, left lies at the higher column (L grows) of its right twin."""
-    upright = SynthesisConfig(angle_sd_deg=(0.0, 0.0, 0.0), cut_field=0.0, shift_mm=0.0)
-    synthesizer = Synthesizer([toddler], [1.0], upright, seed=5)
-    for _ in range(6):
-        classes = synthesizer.draw((96, 128, 128)).classes.numpy()
-        for left, right in ((1, 2), (3, 4), (5, 6), (7, 8)):
-            columns = [np.argwhere(classes == side)[:, 2].mean() for side in (left, right)]
-            assert columns[0] > columns[1] + 20
 
 
 def test_mirroring_twice_is_no_change_and_spares_what_has_no_side() -> None:
@@ -147,33 +101,69 @@ def test_training_learns(tmp_path: Path) -> None:
     assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 0.3
 
 
-def test_the_shipped_configuration_holds_out_what_it_is_evaluated_on() -> None:
-    config = TrainingConfig.parse(config_text("stem16"))
-    assert set(config.heads).isdisjoint(HELD_OUT)
+SHIPPED = sorted(Path(file.name).stem for file in (files("models.training") / "configs").iterdir())
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_configuration_holds_out_what_is_judged(name: str) -> None:
+    config = TrainingConfig.parse(config_text(name))
+    assert set(config.heads).isdisjoint(heads.HELD_OUT)
     assert set(config.heads) <= set(heads.names())
 
 
-def test_a_field_that_the_network_cannot_halve_is_refused() -> None:
-    with pytest.raises(ValueError, match="multiples of 32"):
-        TrainingConfig.parse(TINY.replace("[64, 64, 64]", "[64, 64, 80]"))
+def test_five_folds_leave_every_head_out_once_but_the_one_whose_face_is_everywhere() -> None:
+    left_out = [name for fold in FOLDS for name in fold]
+    assert len(FOLDS) == 5
+    assert sorted([*left_out, *heads.HELD_OUT, "head_13"]) == heads.names()
+    for fold, names in enumerate(FOLDS):
+        config = TrainingConfig.parse(config_text("canonical32", fold))
+        assert config.fold == fold
+        assert set(config.heads).isdisjoint(names)
+        assert "head_13" in config.heads
 
 
-def test_folding_leaves_no_batchnorm_and_changes_no_logit() -> None:
+@pytest.mark.parametrize(
+    ("said", "wrong"),
+    [
+        ("multiples of 32", TINY.replace("[64, 64, 64]", "[64, 64, 80]")),
+        ("there is no protocol xi2024", TINY.replace("xi2025-matched", "xi2024")),
+        ("there is no label map head_99", TINY.replace("toddler_24mo", "head_99")),
+        ("toddler_12mo is held out", TINY.replace("toddler_24mo", "toddler_12mo")),
+        ("learning_rte", TINY.replace("learning_rate", "learning_rte")),
+        ("there is no loss l9", 'loss = "l9"' + TINY),
+        ("there is no preprocessing blur", 'preprocessing = "blur"' + TINY),
+        ("no TOML", "protocol = "),
+    ],
+)
+def test_a_configuration_that_cannot_be_is_refused_with_what_is_wrong(
+    said: str, wrong: str
+) -> None:
+    with pytest.raises(Refused, match=re.escape(said)) as refused:
+        TrainingConfig.parse(wrong)
+    assert refused.value.reason.code is Code.TRAINING_CONFIG
+
+
+def test_the_learning_rate_rises_stays_and_falls() -> None:
+    config = TrainingConfig.parse(config_text("canonical32"))
+    rates = [config.rate_at(i) for i in range(config.iterations)]
+    flat = slice(config.warmup, int(0.55 * config.iterations))
+    assert rates[0] < 0.1 * config.learning_rate
+    assert set(rates[flat]) == {config.learning_rate}
+    assert rates[-1] == pytest.approx(0.01 * config.learning_rate, rel=0.05)
+    assert all(a >= b for a, b in pairwise(rates[config.warmup :]))
+
+
+def test_a_network_that_looks_both_ways_gives_mirrored_classes_for_a_mirrored_head(
+    tmp_path: Path,
+) -> None:
     torch.manual_seed(0)
-    network = ResUNet(Architecture(classes=4, base=4, widest=16, stem=True)).train()
-    network(torch.randn(2, 1, 32, 32, 32))
-    network.eval()
-    plain = folded(network)
-    assert not any(isinstance(m, torch.nn.BatchNorm3d) for m in plain.modules())
-    image = torch.randn(1, 1, 32, 32, 32)
-    with torch.inference_mode():
-        assert torch.allclose(network(image), plain(image), atol=1e-4)
-
-
-def test_the_exported_network_gives_the_classes_of_torch(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    network = ResUNet(Architecture(classes=4, base=4, widest=16, stem=True)).eval()
-    export_onnx(Served(folded(network)), tmp_path / "model.onnx", (32, 32, 32))
-    found = parity(network, torch.randn(1, 1, 64, 32, 32), tmp_path)
-    assert found.classes == 0.0
-    assert found.logits < 1e-4
+    architecture = Architecture(classes=13, base=4, widest=16, kernel=(3, 3, 3), stem=True)
+    served = Served(folded(build(architecture)), MIRRORED.tolist())
+    export_onnx(served, tmp_path / "model.onnx", (32, 32, 32))
+    image = np.random.default_rng(0).normal(size=(1, 1, 64, 32, 32)).astype(np.float32)
+    as_is = run_onnx(tmp_path / "model.onnx", image)
+    mirrored = run_onnx(tmp_path / "model.onnx", np.ascontiguousarray(image[..., ::-1]))
+    same = (mirrored == MIRRORED[as_is[..., ::-1]]).mean()
+    assert same > 0.999
+    assert len(np.unique(as_is)) > 3
+    assert parity(served, torch.from_numpy(image), tmp_path).classes < 1e-4

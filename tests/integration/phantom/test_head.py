@@ -19,7 +19,7 @@ def centroid_lps_mm(phantom: Phantom, class_code: int) -> np.ndarray:
 
 
 def test_its_skull_holds_as_much_as_that_of_a_boy_of_two(plain: Phantom) -> None:
-    # 1071.71 mL: normative_cranium_0-10y.csv, age 2, boys.
+    # 1071.71 mL: cranium_0-10y.csv, age 2, boys.
     assert plain.truth_ml[1:].sum() == pytest.approx(1071.71, abs=0.01)
 
 

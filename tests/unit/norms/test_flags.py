@@ -31,6 +31,7 @@ def cerebellum_at(z: float) -> dict[str, float]:
         (UNCALIBRATED, [Code.SITE_UNCALIBRATED]),
         (APPROXIMATE, [Code.SITE_UNCALIBRATED, Code.PROTOCOL_APPROXIMATE]),
         (PROVISIONAL_APPROXIMATE, [Code.PROTOCOL_APPROXIMATE]),
+        (replace(CALIBRATED, qualified=False), [Code.PACKAGE_UNQUALIFIED]),
     ],
 )
 @pytest.mark.parametrize("z", [-4.0, 0.0, 4.0])
