@@ -38,15 +38,26 @@ class Served(nn.Module):
     def __init__(self, network: nn.Module, mirrored: Sequence[int] | None = None) -> None:
         super().__init__()
         self.network = network
-        self.mirrored = None if mirrored is None else list(mirrored)
+        self.mirrored = None if mirrored is None else torch.tensor(list(mirrored))
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return the class of the largest logit."""
         if self.mirrored is None:
             return torch.argmax(self.network(image), dim=1).to(torch.uint8)
-        logits = self.network(torch.cat((image, image.flip(-1))))
-        both = logits[:1] + logits[1:].flip(-1)[:, self.mirrored]
+        backwards = torch.arange(image.shape[-1] - 1, -1, -1, device=image.device)
+        logits = self.network(torch.cat((image, _columns(image, backwards))))
+        back = torch.index_select(_columns(logits[1:], backwards), 1, self.mirrored)
+        both = logits[:1] + back
         return torch.argmax(both, dim=1).to(torch.uint8)
+
+
+def _columns(values: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
+    """Put columns in another order, in operators that OpenVINO 2026.4 computes rightly.
+
+    A slice of negative step loses the size of a free side there, and a gather along the last axis
+    comes out wrong in a few columns: so the columns are gathered as another axis.
+    """
+    return torch.index_select(values.transpose(2, 4), 2, order).transpose(2, 4)
 
 
 def folded(network: nn.Module) -> nn.Module:

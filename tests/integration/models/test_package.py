@@ -19,7 +19,7 @@ def test_one_package_is_shipped_and_every_digest_holds() -> None:
     assert len(shipped_names()) == 1
     package = load(find())
     assert package.protocol == "xi2025-matched"
-    assert package.protocol_match is ProtocolMatch.APPROXIMATE
+    assert package.protocol_match is ProtocolMatch.MATCHED
     assert package.intended_age_days == (548, 913)
     assert [region.code for region in package.region_set.regions] == list(range(1, 11))
 
@@ -50,11 +50,11 @@ def test_a_missing_file_is_refused(copied: Path) -> None:
     ("old", "new"),
     [
         ('schema = "fontanelle.package/2"', 'schema = "other/1"'),
-        ('protocol_match = "approximate"', 'protocol_match = "perfect"'),
+        ('protocol_match = "matched"', 'protocol_match = "perfect"'),
         ("low_hu = -30.0", "low_hu = -30.0\nlow = 1"),
         ('name = "hu_window"', 'name = "clahe"'),
         ("[files]", "[files"),
-        ("fields = [[160, 192, 160]", "fields = [[160, 192, 150]"),
+        ("fields = [[128, 160, 128]", "fields = [[128, 160, 150]"),
         ("intended_age_days = [548, 913]", "intended_age_days = [913, 548]"),
         ("csf_code = 22", "csf_code = 2"),
         ('name = "brainstem"', 'name = "pons"'),
@@ -94,7 +94,7 @@ def test_the_packages_digest_changes_with_its_description(copied: Path) -> None:
     before = load(copied).sha256
     path = copied / "package.toml"
     path.write_text(
-        path.read_text().replace('protocol_match = "approximate"', 'protocol_match = "matched"')
+        path.read_text().replace('protocol_match = "matched"', 'protocol_match = "approximate"')
     )
     assert load(copied).sha256 != before
 

@@ -16,6 +16,7 @@ from fontanelle.errors import Code, Refused, Unavailable  # noqa: E402
 from models.export import Served, export_onnx, folded  # noqa: E402
 from models.network import Architecture, ResUNet  # noqa: E402
 from models.package import find, load  # noqa: E402
+from models.training.protocol import MIRRORED  # noqa: E402
 from models.training.warm_start import (  # noqa: E402
     calibrate,
     load_checkpoint,
@@ -120,7 +121,7 @@ def test_a_run_that_starts_from_a_package_segments_as_the_package_does(tmp_path:
     expected = np.asarray(session.run(None, {"image": image})[0])[0]
     with torch.inference_mode():
         for one in (network.eval(), averaged.module.eval()):
-            found = one(torch.from_numpy(image)).argmax(1)[0].numpy()
+            found = Served(one, MIRRORED.tolist())(torch.from_numpy(image))[0].numpy()
             assert (found != expected).mean() < 1e-4
     assert len(np.unique(expected)) > 5
 
