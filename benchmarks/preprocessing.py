@@ -53,7 +53,7 @@ def prices(slices: int, runs: int, shape: tuple[int, int, int] = FIELD) -> str:
     lines = ["| preprocessing | least s | least CPU-s |", "|---|---|---|"]
     for name in NAMES:
         seconds, cpu_s = _least(_work(image, name, shape), runs)
-        lines.append(f"| {name} | {seconds:.2f} | {cpu_s:.2f} |")
+        lines.append(f"| {name} | {seconds:.3f} | {cpu_s:.3f} |")
     return "\n".join(lines) + "\n"
 
 
