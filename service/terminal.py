@@ -71,7 +71,8 @@ def table_of(report: Report) -> Table | None:
     """Return the table of regions; None where there are no volumes."""
     if not report["measurements"]:
         return None
-    provisional = report["package"]["protocol_match"] == "approximate"
+    package = report["package"]
+    provisional = package["protocol_match"] == "approximate" or not package["qualified"]
     z = "prov. z" if provisional else "z"
     return Table(
         ("region", "mL", "tissue", "expected", "95 % range", z, "centile", "remark"),

@@ -2,7 +2,7 @@
 
 from fontanelle.errors import Reason
 from fontanelle.imaging.quality import QualityCheck
-from fontanelle.norms.comparison import Comparison, SiteStatus
+from fontanelle.norms.comparison import Comparison, Flag
 from fontanelle.reports import sentences
 from fontanelle.reports.notice import NOTICE
 from fontanelle.reports.result import Fitness, Result, ScanFacts
@@ -62,9 +62,7 @@ def _limits(result: Result) -> list[str]:
     comparison = result.comparison
     if comparison is None or all(region.z is None for region in comparison.regions):
         return [sentences.COMPARTMENT]
-    provisional = comparison.site_status is SiteStatus.NONE or (
-        result.package.protocol_match == "approximate"
-    )
+    provisional = any(region.flag is Flag.UNCALIBRATED for region in comparison.regions)
     return (
         [sentences.PROVISIONAL, sentences.COMPARTMENT] if provisional else [sentences.COMPARTMENT]
     )

@@ -30,14 +30,18 @@ def test_csf_goes_to_the_nearest_region() -> None:
     assert not (codes == OUTER_CSF).any()
 
 
-def test_a_region_without_csf_leaves_it_to_the_next_one() -> None:
+def test_csf_nearest_to_a_region_that_has_none_is_inside_the_skull_and_in_no_compartment() -> None:
     assert REGIONS["brainstem"].csf_code is None
     classes = two_lobes()
     classes[classes == LEFT.code] = REGIONS["brainstem"].code
     codes = assemble(classes, REGIONS, OUTER_CSF)
-    assert codes[6, 16, 50] == RIGHT.csf_code
+    assert codes[6, 16, 50] == OUTER_CSF
     volumes = measure(LabelArray(codes, axial(codes.shape, 1.0)), REGIONS)
     assert next(v.csf_ml for v in volumes.regions if v.region == "brainstem") == 0.0
+    cisterns_ml = np.count_nonzero(codes == OUTER_CSF) / 1000
+    assert cisterns_ml > 0
+    inside_ml = volumes.total_ml + volumes.ventricles_ml + cisterns_ml
+    assert volumes.intracranial_ml == pytest.approx(inside_ml)
 
 
 def test_what_is_not_connected_to_the_brain_is_dropped() -> None:

@@ -8,7 +8,7 @@ from fontanelle.errors import Code, Reason
 from fontanelle.imaging.patient import Patient
 from fontanelle.norms.comparison import ProtocolMatch
 from fontanelle.reports.analysis_object import analysis_object
-from fontanelle.reports.result import Fitness, PackageUsed, Result, State
+from fontanelle.reports.result import Fitness, Result, State
 from service import terminal
 from tests.unit.reports.builders import MEASURED, case, comparison, withheld
 
@@ -41,19 +41,19 @@ def test_each_region_has_its_line_with_volume_expectation_range_z_and_centile(
     assert sum(region.label in "\n".join(lines) for region in limited.region_set.regions) == 10
 
 
-def test_a_z_under_an_approximate_protocol_is_called_provisional(limited: Result) -> None:
-    package = limited.package
-    same = PackageUsed(
-        package.name,
-        package.version,
-        package.sha256,
-        package.protocol,
-        ProtocolMatch.SAME,
-        package.intended_age_days,
-    )
-
-    assert "prov. z" in table_of(limited).header
-    assert "z" in table_of(case("axial", package=same).result).header
+@pytest.mark.parametrize(
+    ("match", "qualified", "header"),
+    [
+        (ProtocolMatch.APPROXIMATE, True, "prov. z"),
+        (ProtocolMatch.MATCHED, False, "prov. z"),
+        (ProtocolMatch.MATCHED, True, "z"),
+    ],
+)
+def test_a_z_of_an_approximate_or_unqualified_package_is_called_provisional(
+    limited: Result, match: ProtocolMatch, qualified: bool, header: str
+) -> None:
+    package = replace(limited.package, protocol_match=match, qualified=qualified)
+    assert header in table_of(case("axial", package=package).result).header
 
 
 def test_plain_lines_are_aligned_without_tabs_or_escapes(
