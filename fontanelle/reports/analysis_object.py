@@ -224,7 +224,7 @@ def _quality(check: QualityCheck) -> Json:
         "grade": check.grade,
         "value": None if check.value is None else round(check.value, 4),
         "sentence": check.sentence,
-        "uncertainty_ml": check.uncertainty_ml and _rounded_ml(check.uncertainty_ml),
+        "uncertainty_ml": _rounded_ml(check.uncertainty_ml or {}),
         "reasons": codes_of(() if check.reason is None else (check.reason,)),
     }
 

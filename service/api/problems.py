@@ -29,10 +29,12 @@ BY_AREA: Final[Mapping[str, HTTPStatus]] = {
     "comparison": _UNFIT,
     "delivery": HTTPStatus.BAD_GATEWAY,
     "engine": _OURS,
+    "head_size": _UNFIT,
     "http": HTTPStatus.BAD_REQUEST,
     "imaging": _OURS,
     "input": _UNFIT,
     "intake": HTTPStatus.CONFLICT,
+    "labels": _UNFIT,
     "output": _LATER,
     "package": _UNFIT,
     "quality": _UNFIT,
@@ -40,8 +42,10 @@ BY_AREA: Final[Mapping[str, HTTPStatus]] = {
     "records": _OURS,
     "reference": _UNFIT,
     "selection": _UNFIT,
+    "serial": _UNFIT,
     "servers": _LATER,
     "settings": _OURS,
+    "training": _UNFIT,
 }
 """What the codes of an area mean to a caller, unless `BY_CODE` says otherwise."""
 

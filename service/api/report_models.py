@@ -219,7 +219,7 @@ class QualityOut(_Part):
     grade: str
     value: float | None
     sentence: str
-    uncertainty_ml: dict[str, float] | None = None
+    uncertainty_ml: dict[str, float]
     reasons: list[str]
 
 

@@ -89,9 +89,9 @@ def test_a_report_is_drawn_with_its_style_and_its_picture(
 ) -> None:
     analysis = open_house.result()
 
-    drawn = picture(tmp_path, f"{address}/analyses/{analysis}", 1200, 2600)
+    drawn = picture(tmp_path, f"{address}/analyses/{analysis}", 1200, 3600)
 
-    assert drawn.shape == (2600, 1200)
+    assert drawn.shape == (3600, 1200)
     # Text and lines on most rows, and the dark picture of the three planes somewhere.
     inked = (drawn < 128).any(axis=1)
     assert inked.mean() > 0.4
@@ -106,7 +106,7 @@ def test_the_stand_alone_report_is_drawn_from_its_file_alone(
     page = tmp_path / "report.html"
     page.write_text(render_report_page(report, houses.overlay()), encoding="utf-8")
 
-    drawn = picture(tmp_path, page.as_uri(), 1200, 2600)
+    drawn = picture(tmp_path, page.as_uri(), 1200, 3600)
 
     dark_rows = (drawn[:, 100:1100] < 60).mean(axis=1) > 0.4
     assert dark_rows.sum() > 200
