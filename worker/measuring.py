@@ -13,7 +13,7 @@ from fontanelle.imaging.geometry import Geometry, Image, LabelArray
 from fontanelle.imaging.head import Head, find_head
 from fontanelle.imaging.patient import Patient
 from fontanelle.imaging.pose import Canonical, Pose, find_pose, nudged
-from fontanelle.imaging.prepare import Prepared, Preprocessing, prepare, prepare_upright
+from fontanelle.imaging.prepare import Prepared, prepare, prepare_upright
 from fontanelle.imaging.quality import (
     Grade,
     QualityCheck,
@@ -32,6 +32,9 @@ from fontanelle.norms.head_charts import mean_intracranial_ml
 from fontanelle.norms.reference import Reference
 from models.package import Package
 from worker.inference.engine import Segmenter
+
+BELOW_MM = 25.0
+"""How far below what bone encloses a head is looked at when its body is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,11 @@ def measure_image(
         other = replace(prepared, array=mirrored(prepared.array))
         return _measured(image, head, (prepared, other), tools, watch, patient=patient)
     with watch.stage("localise"):
-        look = _look(image, head, tools, package.localiser, package.canonical)
+        coarse = prepare(image, head, package.localiser)
+        look = _look(coarse, tools, package.canonical)
+        if look.pose is None or look.check.grade is Grade.FAIL:
+            # Shoulders may have been taken for a part of the head.
+            look = _look(_without_body(coarse, head), tools, package.canonical)
     if look.pose is None or look.check.grade is Grade.FAIL:
         labels = restored(look.codes, look.geometry, image.grid)
         return Measured(labels, measure(labels, package.region_set), (look.check,))
@@ -123,12 +130,19 @@ def measure_image(
     return replace(measured, quality=(look.check, *measured.quality), pose=look.pose)
 
 
-def _look(
-    image: Image, head: Head, tools: Tools, localiser: Preprocessing, canonical: Canonical
-) -> _Look:
+def _without_body(coarse: Prepared, head: Head) -> Prepared:
+    """Return a coarse view in which the scan ends below the head."""
+    lowest_mm = coarse.geometry.affine_lps_mm[2, 3]
+    step_mm = coarse.geometry.affine_lps_mm[2, 0]
+    body = max(0, round((head.low_lps_mm[2] - BELOW_MM - lowest_mm) / step_mm))
+    array = coarse.array.copy()
+    array[:body] = array.min()
+    return replace(coarse, array=array)
+
+
+def _look(coarse: Prepared, tools: Tools, canonical: Canonical) -> _Look:
     """Find out from coarse labels how the head lies."""
     package = tools.package
-    coarse = prepare(image, head, localiser)
     labels = LabelArray(_codes(tools.engine.localise(coarse.array), package), coarse.geometry)
     intracranial_ml = measure(labels, package.region_set).intracranial_ml
     pose = find_pose(labels, intracranial_ml, package.region_set, package.placement, canonical)
