@@ -40,6 +40,7 @@ LIMITED = [
     "admission.slice_thickness",
     "comparison.age_unknown",
     "comparison.sex_unknown",
+    "comparison.package_unqualified",
     "package.known_limits",
 ]
 HEAD = "ge_head_tilt"

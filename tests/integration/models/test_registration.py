@@ -31,7 +31,7 @@ from tests.analytic_head import AnalyticHead, axial, image_of
 
 COARSE_MM = 3.0
 PROTOCOL = protocol_called("anatomical")
-LOBES_DICE_MIN = 0.70
+LOBES_DICE_MIN = 0.65
 """At 3 mm, one child's head laid over another person's; gyri do not match."""
 
 
