@@ -10,7 +10,16 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from models.networks.architecture import Architecture, Kernel, Network, block, doubled, halved, same
+from models.networks.architecture import (
+    Architecture,
+    Kernel,
+    Network,
+    block,
+    doubled,
+    halved,
+    last,
+    same,
+)
 
 
 class ResidualUnit(nn.Module):
@@ -47,10 +56,10 @@ class ResUNet(Network):
         self.decoder = nn.ModuleList(
             ResidualUnit(2 * width, width, kernel) for width in widths[:-1]
         )
-        self.output = nn.Conv3d(widths[0], architecture.classes, 1)
+        self.output = last(widths[0], architecture)
 
     def features(self, image: torch.Tensor) -> torch.Tensor:
-        """Return the logits on the network's own grid: half resolution behind a stem."""
+        """Return features on the network's own grid: half resolution behind a stem."""
         x = image if self.stem is None else self.stem(image)
         skips = []
         for unit, down in zip(self.encoder[:-1], self.down, strict=True):
@@ -60,7 +69,7 @@ class ResUNet(Network):
         for level in reversed(range(len(skips))):
             x = self.up[level](x)
             x = self.decoder[level](torch.cat((skips[level], x), dim=1), x)
-        return torch.as_tensor(self.output(x))
+        return torch.as_tensor(x)
 
 
 def _with_relu(conv: nn.Module, width: int) -> nn.Sequential:

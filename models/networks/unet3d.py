@@ -11,7 +11,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from models.networks.architecture import Architecture, Kernel, Network, block, doubled, same
+from models.networks.architecture import Architecture, Kernel, Network, block, doubled, last, same
 
 
 class UNet3D(Network):
@@ -32,10 +32,10 @@ class UNet3D(Network):
         self.decoder = nn.ModuleList(
             _pair(above + below, above, above, kernel) for above, below in pairwise(outs)
         )
-        self.output = nn.Conv3d(outs[0], architecture.classes, 1)
+        self.output = last(outs[0], architecture)
 
     def features(self, image: torch.Tensor) -> torch.Tensor:
-        """Return the logits; the network's own grid is the image's."""
+        """Return features; the network's own grid is the image's."""
         x, skips = image, []
         for pair in self.encoder[:-1]:
             skips.append(pair(x))
@@ -44,7 +44,7 @@ class UNet3D(Network):
         for level in reversed(range(len(skips))):
             x = torch.cat((skips[level], self.up[level](x)), dim=1)
             x = self.decoder[level](x)
-        return torch.as_tensor(self.output(x))
+        return torch.as_tensor(x)
 
 
 def _pair(channels_in: int, middle: int, out: int, kernel: Kernel) -> nn.Sequential:

@@ -11,7 +11,16 @@ from typing import Final
 import torch
 from torch import nn
 
-from models.networks.architecture import Architecture, Kernel, Network, block, doubled, halved, same
+from models.networks.architecture import (
+    Architecture,
+    Kernel,
+    Network,
+    block,
+    doubled,
+    halved,
+    last,
+    same,
+)
 
 _DOWN: Final = (1, 2, 3, 3, 3)
 """Convolutions of each level on the way down; the deepest is the turn."""
@@ -57,10 +66,10 @@ class VNet(Network):
             Stage(2 * width, 2 * width, count, kernel)
             for width, count in zip(widths[:-1], _UP, strict=True)
         )
-        self.output = nn.Conv3d(2 * widths[0], architecture.classes, 1)
+        self.output = last(2 * widths[0], architecture)
 
     def features(self, image: torch.Tensor) -> torch.Tensor:
-        """Return the logits; the network's own grid is the image's."""
+        """Return features; the network's own grid is the image's."""
         x, skips = image, []
         for stage, down in zip(self.encoder[:-1], self.down, strict=True):
             skips.append(stage(x))
@@ -69,7 +78,7 @@ class VNet(Network):
         for level in reversed(range(len(skips))):
             x = torch.cat((skips[level], self.up[level](x)), dim=1)
             x = self.decoder[level](x)
-        return torch.as_tensor(self.output(x))
+        return torch.as_tensor(x)
 
 
 def _active(conv: nn.Module, width: int) -> nn.Sequential:

@@ -1,4 +1,4 @@
-"""What training makes small: losses by name, and the soft targets that they are measured against.
+"""What training makes small: losses by name, and the targets that they are measured against.
 
 Shapes are (N, classes, S, R, C). All is computed in float32, whatever the network's precision.
 """
@@ -24,7 +24,7 @@ class Loss:
     Attributes
     ----------
     measure
-        Of logits and soft targets.
+        Of logits and targets.
     weight_l2
         Factor of the sum of the squared weights of all convolutions; 0 leaves it out.
     """
@@ -44,28 +44,10 @@ class Loss:
         return value + self.weight_l2 * squared_weights(network)
 
 
-def soft_targets(classes: torch.Tensor, count: int, step: int) -> torch.Tensor:
-    """Average one-hot labels over cubes of `step` voxels.
-
-    Parameters
-    ----------
-    classes
-        int64 (S, R, C).
-    count
-        Number of classes.
-    step
-        1 for the full resolution, 2 behind a stem.
-
-    Returns
-    -------
-    float32 (count, S/step, R/step, C/step), adding up to 1 over the first axis.
-    """
-    target = torch.zeros(count, *(side // step for side in classes.shape), device=classes.device)
-    part = torch.full((1, *target.shape[1:]), 1.0 / step**3, device=classes.device)
-    for corner in range(step**3):
-        s, r, c = corner // step**2, corner // step % step, corner % step
-        target.scatter_add_(0, classes[s::step, r::step, c::step][None], part)
-    return target
+def one_hot(classes: torch.Tensor, count: int) -> torch.Tensor:
+    """Return labels (N, S, R, C) as targets (N, count, S, R, C), float32."""
+    target = torch.zeros(len(classes), count, *classes.shape[1:], device=classes.device)
+    return target.scatter_(1, classes.long()[:, None], 1.0)
 
 
 def cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

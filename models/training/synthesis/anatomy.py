@@ -22,7 +22,7 @@ from fontanelle.imaging.quality import Placement, centroids, rigid_fit
 from fontanelle.imaging.regions import RegionSet
 from models.package import read_region_set
 from models.training.heads import CANONICAL, Head
-from models.training.protocol import BACKGROUND, OUTER_CSF, VENTRICLES
+from models.training.protocol import BACKGROUND, MIRRORED, OUTER_CSF, VENTRICLES
 from models.training.region_set import region_set_text
 
 DISTANCE_STEP_MM = 1 / 64
@@ -30,6 +30,8 @@ _FARTHEST_MM = 250.0
 _MARGIN_MM = 25
 LEAST_TOLERANCE = 0.05
 """5 mm in a head of a litre: few heads stray less than those to come."""
+_ROUNDS = 10
+"""Of turning heads onto their mean; it no longer moves after a few."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,18 +78,28 @@ def region_set() -> RegionSet:
 def placement(heads: Sequence[Head]) -> Placement:
     """Return the mean place of each region, and four times the worst stray.
 
-    Heads are turned onto the first one, whose pose so is the canonical one. Both in the unit of
-    `fontanelle.imaging.quality.Placement`.
+    The first head's pose is the canonical one, but for what is not alike on both sides: the mean
+    is that of the heads and their mirror images, so that a mirrored head has the mirrored pose.
+    Both in the unit of `fontanelle.imaging.quality.Placement`.
     """
     regions = region_set()
     found = [centroids(_labels(head), head.intracranial_ml, regions) for head in heads]
     names = [region.name for region in regions.regions]
     places = np.array([[one[name] for name in names] for one in found])
-    places = np.array([one @ rigid_fit(places[0], one)[0] for one in places])
-    mean = places.mean(axis=0)
+    codes = [region.code for region in regions.regions]
+    swapped = [codes.index(int(MIRRORED[code])) for code in codes]
+    mean = _both_sides(places[0], swapped)
+    for _ in range(_ROUNDS):
+        places = np.array([one @ rigid_fit(mean, one)[0] for one in places])
+        mean = _both_sides(places.mean(axis=0), swapped)
     stray = float(np.linalg.norm(places - mean, axis=2).max())
     rounded = {n: (float(x), float(y), float(z)) for n, (x, y, z) in zip(names, mean, strict=True)}
     return Placement(rounded, max(4.0 * stray, LEAST_TOLERANCE))
+
+
+def _both_sides(places: NDArray[np.float64], swapped: list[int]) -> NDArray[np.float64]:
+    """Return the mean of places (regions, LPS) and their mirror image, sides swapped."""
+    return (places + places[swapped] * np.array([-1.0, 1.0, 1.0])) / 2
 
 
 def _labels(head: Head) -> LabelArray:
