@@ -3,7 +3,7 @@
     python -m benchmarks.compare [--children 20000] [--rounds 5]
 
 Simulated typical children of every age and sex of the reference, with its correlations: before and
-after a calibration, and with a reference of a site's own (t and the intervals of Crawford). One
+after a calibration, and with references of a site's own (t and the intervals of Crawford). One
 comparison is one child: every region, the sum, all pairs, flags and codes. CPU time of this
 process and all its threads; the best of some rounds, as a busy machine only adds to it.
 """
@@ -36,6 +36,8 @@ from fontanelle.norms.values import Reference
 AIM: Final = 10_000
 """Comparisons a second."""
 SEED: Final = 11
+OWN_CHILDREN: Final = 120
+"""Of a small reference of a site's own."""
 ALONE: Final = 200
 """Children who are compared one by one."""
 
@@ -54,11 +56,14 @@ def cases(reference: Reference) -> tuple[Case, ...]:
     none = Conditions(reference.label_protocol, ProtocolMatch.MATCHED, SiteStatus.NONE)
     offsets = tuple(SiteOffset(norm.name, 0.5, 0.5) for norm in reference.regions)
     calibrated = replace(none, site_status=SiteStatus.PROVISIONAL, offsets=offsets)
+    small = replace(reference.population.n, value=float(OWN_CHILDREN))
     own = replace(reference, tiers=(Tier.LOCAL, Tier.POOLED))
+    few = replace(own, population=replace(own.population, n=small))
     return (
         Case("derived, before calibration", reference, none),
         Case("calibrated", reference, calibrated),
         Case("local: t, non-central t", own, replace(calibrated, offsets=())),
+        Case(f"local, of {OWN_CHILDREN} children", few, replace(calibrated, offsets=())),
     )
 
 

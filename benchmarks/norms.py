@@ -5,7 +5,8 @@
 Nothing is timed, so a busy machine does no harm; seeds are fixed. It prints: how well a cohort's
 own regression finds true coefficients; false alarms among normal children with true coefficients
 and with coefficients anywhere in their ranges; how far the pooled mean and SD are off; how many
-regions are low together; and what becomes of calibrations. --quick draws a twentieth.
+regions are low together; what becomes of calibrations; and how often a site is refused whose heads
+scatter too much or too little. --quick draws a twentieth.
 """
 
 import argparse
@@ -89,6 +90,7 @@ def main() -> None:
         pooled_table(xi, 1_000_000 // scale),
         together_table(xi, 1_000_000 // scale),
         calibration_table(xi, 20_000 // scale),
+        spread_table(xi, 20_000 // scale),
     ):
         print("\n".join(lines), end="\n\n", flush=True)
 
@@ -420,41 +422,58 @@ def together_table(reference: Reference, children: int) -> Iterator[str]:
 class Calibrations:
     """Of many simulated sites with `n` normal heads each, percent of sites.
 
-    `coverage` is of offset ± 1.96 SE, mean of the regions; `refused_by_sd` by any region's SD,
-    `refused_by_one_sd` by that of one region, `refused_by_offset` by any offset beyond 8 %.
+    `coverage` is of offset ± 1.96 SE, mean of the regions; `refused_by_sd` by any region's SD;
+    `outside_95` have any region's SD outside its own 95 %, `one_outside_95` that of one region;
+    `refused_by_offset` by any offset beyond 8 %.
     """
 
     n: int
     coverage: float
-    refused_by_one_sd: float
+    one_outside_95: float
+    outside_95: float
     refused_by_sd: float
     refused_by_offset: float
 
 
 def calibrations(
-    reference: Reference, n: int, sites: int, prior_percent: float = 6.0, seed: int = SEED
+    reference: Reference,
+    n: int,
+    sites: int,
+    prior_percent: float = 6.0,
+    *,
+    spread: float = 1.0,
+    seed: int = SEED,
 ) -> Calibrations:
-    """Calibrate many sites whose true offsets scatter as the prior says, one for all regions."""
+    """Calibrate many sites whose true offsets scatter as the prior says, one for all regions.
+
+    Their heads scatter `spread` times as much as the reference's children.
+    """
     truth, random = truth_of(reference, *CENTRAL), np.random.default_rng(seed)
     offsets = prior_percent / 100.0 * random.standard_normal((sites, 1)) * truth.mean
-    residuals = truth.sd * (random.standard_normal((sites, n, len(truth.mean))) @ truth.towards.T)
-    means, sds = residuals.mean(axis=1) + offsets, residuals.std(axis=1, ddof=1) / truth.sd
+    drawn = random.standard_normal((sites, n, len(truth.mean))) @ truth.towards.T
+    means = spread * truth.sd * drawn.mean(axis=1) + offsets
+    sds = spread * drawn.std(axis=1, ddof=1)
     estimates = [
         shrunken_offset(0.0, float(sd), prior_percent / 100.0 * float(mean), n)
         for sd, mean in zip(truth.sd, truth.mean, strict=True)
     ]
     found = means * np.array([each.shrinkage for each in estimates])
     se = np.array([each.se_ml for each in estimates])
-    low, high = sd_ratio_limits(n)
-    unlike = (sds < low) | (sds > high)
+    unlike = _outside(sds, sd_ratio_limits(n, 1))
     far = np.abs(found) > LARGEST_OFFSET_PERCENT / 100.0 * truth.mean
     return Calibrations(
         n,
         100.0 * float((np.abs(found - offsets) <= 1.959964 * se).mean()),
         100.0 * float(unlike.mean()),
         100.0 * float(unlike.any(axis=1).mean()),
+        100.0 * float(_outside(sds, sd_ratio_limits(n, len(truth.mean))).any(axis=1).mean()),
         100.0 * float(far.any(axis=1).mean()),
     )
+
+
+def _outside(values: Floats, limits: tuple[float, float]) -> NDArray[np.bool_]:
+    low, high = limits
+    return (values < low) | (values > high)
 
 
 def calibration_table(reference: Reference, sites: int) -> Iterator[str]:
@@ -470,7 +489,8 @@ def calibration_table(reference: Reference, sites: int) -> Iterator[str]:
                 f"{prior:g} %",
                 f"{n}",
                 f"{truthful.coverage:.1f} %",
-                f"{truthful.refused_by_one_sd:.1f} %",
+                f"{truthful.one_outside_95:.1f} %",
+                f"{truthful.outside_95:.1f} %",
                 f"{truthful.refused_by_sd:.1f} %",
                 f"{truthful.refused_by_offset:.1f} %",
             )
@@ -478,10 +498,26 @@ def calibration_table(reference: Reference, sites: int) -> Iterator[str]:
     yield from _table(
         (
             *("true offsets' SD", "heads", "offset ± 1.96 SE holds the truth"),
-            *("refused by one region's SD", "by any region's SD", "by an offset beyond 8 %"),
+            *("one region's SD outside its 95 %", "any region's"),
+            *("refused by any region's SD", "by an offset beyond 8 %"),
         ),
         rows,
     )
+
+
+def spread_table(reference: Reference, sites: int) -> Iterator[str]:
+    """Yield how often the check of the SDs refuses sites whose heads scatter unlike children."""
+    yield "## Sites refused by the spread of their heads"
+    yield f"{sites:,} sites each; with any region outside its own 95 %, and by the limit in use."
+    yield ""
+    spreads = (1.0, 1.25, 1.5, 2.0, 0.7, 0.5)
+    rows = []
+    for n in (20, 30, 50, 100):
+        found = [calibrations(reference, n, sites, spread=spread) for spread in spreads]
+        rows.append(
+            (f"{n}", *(f"{each.outside_95:.1f} / {each.refused_by_sd:.1f} %" for each in found))
+        )
+    yield from _table(("heads", *(f"SD x {spread:g}" for spread in spreads)), rows)
 
 
 def _z(

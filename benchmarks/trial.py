@@ -26,11 +26,11 @@ from models.phantom.scan import Field as ScanField
 from models.phantom.scan import View, grid, scan
 from models.training import heads
 from models.training.config import TrainingConfig
-from models.training.losses import Loss, soft_targets
+from models.training.losses import Loss
 from models.training.protocol import BACKGROUND, OUTER_CSF, PROTOCOLS
 from models.training.synthesis import SynthesisConfig, Synthesizer
 from models.training.synthesis.anatomy import placement, region_set
-from models.training.train import has_bf16
+from models.training.train import has_bf16, loss_of
 
 FIELD: Final = (64, 64, 64)
 """Divisible by 32, as the stem asks."""
@@ -71,12 +71,12 @@ class Stream:
         self._preparation, self._length = preparation, length
         self._drawn: list[tuple[torch.Tensor, torch.Tensor]] = []
 
-    def batch(self, iteration: int, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return images and soft targets; after `length` samples it begins again."""
+    def batch(self, iteration: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return images and classes; after `length` samples it begins again."""
         pairs = [self._sample((iteration * BATCH + one) % self._length) for one in range(BATCH)]
         images = torch.stack([image.float() for image, _ in pairs])
-        targets = [soft_targets(classes.long(), CLASSES, step) for _, classes in pairs]
-        return images.contiguous(memory_format=torch.channels_last_3d), torch.stack(targets)
+        classes = torch.stack([each for _, each in pairs])
+        return images.contiguous(memory_format=torch.channels_last_3d), classes
 
     def _sample(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         while len(self._drawn) <= index:
@@ -89,19 +89,16 @@ class Stream:
 def trained(network: Network, loss: Loss, stream: Stream, seconds: float) -> tuple[int, float]:
     """Train until the budget is used up; return iterations and CPU-seconds."""
     bf16 = has_bf16(torch.device("cpu"))
-    step = network.architecture.step
     optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE)
     network.train()
     iteration, used = 0, 0.0
     while used < seconds:
-        image, target = stream.batch(iteration, step)
+        image, classes = stream.batch(iteration)
         started = time.process_time()
         for group in optimizer.param_groups:
             group["lr"] = _rate(used / seconds)
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            logits = network.features(image)
         optimizer.zero_grad(set_to_none=True)
-        loss(logits, target, network).backward()
+        loss_of(network, loss, image, classes, bf16=bf16).backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimizer.step()
         used += time.process_time() - started

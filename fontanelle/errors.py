@@ -253,6 +253,8 @@ class Code(StrEnum):
     TABLES_INVALID = "reference.tables", "The tables as typed in do not fit the article."
 
     COHORT_INVALID = "cohort.invalid", "A table of children is malformed; nothing is used of it."
+    COHORT_NONE = "cohort.none_marked", "No accepted result of a normal head can be used."
+    COHORT_PACKAGES = "cohort.packages_mixed", "Children were measured by more than one package."
     CALIBRATION_INVALID = "calibration.invalid", "The calibration file is malformed or was altered."
     CALIBRATION_REFUSED = (
         "calibration.refused",

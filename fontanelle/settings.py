@@ -134,6 +134,8 @@ class WorkerSettings(Section):
     package: str | None = None
     """Name or folder of the package; the shipped one unless said."""
     reference: str = "xi2025"
+    """A reference of the product, or an imported one: by its name (then always its newest revision)
+    or by its version, `sha256:` and the digest."""
     second_pass: bool = True
     """Whether each head is segmented once more, mirrored: gives every volume an uncertainty."""
     lease_s: Seconds = 30.0
@@ -167,6 +169,9 @@ class ComparisonSettings(Section):
 
     tier: Literal["local", "calibrated", "published", "derived", "pooled"] | None = None
     """The tier that decides; the best that reference and site allow unless said."""
+    head_chart: str | None = None
+    """The imported table of head circumferences (a reference of kind `lms`, in cm), by name or
+    version; the CDC's of 2000 unless said. The worker asks for it when it starts."""
     correct_below_weeks: Annotated[int, Field(ge=20, le=42)] = 37
     """The age of a child born before so many completed weeks is corrected (preterm as the WHO
     defines it)."""

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +12,7 @@ from fontanelle.clock import Clock
 from fontanelle.errors import Code, FontanelleError, Reason, Unavailable
 from fontanelle.imaging.selection import Decision
 from fontanelle.lifecycle import AnalysisState, SeriesState
-from fontanelle.norms.comparison import SiteStatus, Tier
+from fontanelle.norms.comparison import Tier
 from fontanelle.norms.prematurity import CorrectionRule
 from fontanelle.records import leases, references, serial
 from fontanelle.records.database import Records
@@ -20,12 +20,15 @@ from fontanelle.records.deliveries import Plan
 from fontanelle.records.files import FileStore, Spool
 from fontanelle.records.leases import Ending, Lease, NewObject, Work
 from fontanelle.records.processes import process_name
+from fontanelle.records.tooling import Tooling
 from fontanelle.reports.earlier import History, day, visit_of_report
 from fontanelle.reports.withholding import redacted
 from fontanelle.settings import ComparisonSettings, WorkerSettings
+from worker.head_size import HeadChart
 from worker.heartbeat import Heartbeat
 from worker.pipeline import Outcome, Tools, analyse_series
 from worker.reading import Question
+from worker.shelf import Shelf
 from worker.terms import Terms
 
 _log = logging.getLogger(__name__)
@@ -36,7 +39,17 @@ BUG: Final = Reason(Code.ANALYSIS_BUG, Code.ANALYSIS_BUG.meaning)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Workshop:
-    """What an attempt needs."""
+    """What an attempt needs.
+
+    Attributes
+    ----------
+    tools
+        With the reference that was served when this process started.
+    head_chart
+        The site's own, where its settings name one.
+    shelf
+        References that came since.
+    """
 
     records: Records
     spool: Spool
@@ -47,6 +60,8 @@ class Workshop:
     settings: WorkerSettings
     clock: Clock
     comparison: ComparisonSettings = ComparisonSettings()
+    head_chart: HeadChart | None = None
+    shelf: Shelf = field(default_factory=Shelf)
     is_stopped: Callable[[], bool] = lambda: False
     """Tells whether this process was told to end."""
 
@@ -66,6 +81,9 @@ class Workshop:
             self._end(lease, self._measured(work))
 
     def _claimed(self, analysis_id: int) -> Work | None:
+        newer = self.shelf.follow(self.records, self.settings.reference, tooling_of(self.tools))
+        if newer is not None:
+            log.event(_log, "worker.reference", version=newer)
         with self.records.begin() as session:
             return leases.claim(
                 session,
@@ -77,11 +95,11 @@ class Workshop:
     def _measured(self, work: Work) -> Ending | Reason:
         """Return what was found, or why the attempt failed by our fault."""
         try:
-            self._require_tools(work)
+            tools = self._tools_for(work)
             question = replace(
-                _question(work, self.tools), history=self._history(work), terms=self._terms()
+                _question(work, tools), history=self._history(work), terms=self._terms(tools)
             )
-            return self._stored(analyse_series(self._files(work), self.tools, question, self.clock))
+            return self._stored(analyse_series(self._files(work), tools, question, self.clock))
         except FontanelleError as error:
             log.failure(_log, "analysis.attempt_failed", error, analysis=work.lease.analysis_id)
             return error.reason
@@ -108,29 +126,25 @@ class Workshop:
             ),
         )
 
-    def _terms(self) -> Terms:
-        """Return how well the site is known for what is served, and what its settings say."""
-        reference, package = self.tools.reference, self.tools.package
+    def _terms(self, tools: Tools) -> Terms:
+        """Return how well the site is known by now, and what its settings say."""
         with self.records.begin() as session:
-            site = references.site(session, reference, package.sha256)
+            site = references.site(session, tools.reference, tools.package.sha256)
         tier = None if self.comparison.tier is None else Tier(self.comparison.tier)
-        usual = Terms(correction=CorrectionRule.of(self.comparison), tier=tier)
-        if site.status is SiteStatus.NONE:
-            return usual
-        return replace(
-            usual,
-            site_status=site.status,
-            offsets=site.offsets,
-            calibration_version=site.calibration,
-        )
+        correction = CorrectionRule.of(self.comparison)
+        return Terms(correction=correction, tier=tier, head_chart=self.head_chart).at(site)
 
-    def _require_tools(self, work: Work) -> None:
-        serves = (self.tools.package.sha256, self.tools.reference.version)
-        if (work.package_sha256, work.reference_version) != serves:
+    def _tools_for(self, work: Work) -> Tools:
+        """Return the tools with the reference that the analysis was asked for with."""
+        if work.package_sha256 != self.tools.package.sha256:
             raise Unavailable(
                 Code.PACKAGE_UNKNOWN,
-                "The analysis was asked for with another package or reference than is served.",
+                "The analysis was asked for with another package than is served.",
             )
+        if work.reference_version == self.tools.reference.version:
+            return self.tools
+        found = self.shelf.reference(self.records, work.reference_version)
+        return replace(self.tools, reference=found)
 
     def _files(self, work: Work) -> list[Path]:
         """Return the files of the series; one that is gone is no fault of the series."""
@@ -198,6 +212,12 @@ class Workshop:
                     log.failure(_log, "analysis.waits", error, analysis=lease.analysis_id)
                 is_away = True
                 time.sleep(RETRY_S)
+
+
+def tooling_of(tools: Tools) -> Tooling:
+    """Return what a worker with these tools serves."""
+    package, reference = tools.package, tools.reference
+    return Tooling(package.name, package.sha256, reference.id, reference.version)
 
 
 def _question(work: Work, tools: Tools) -> Question:

@@ -4,9 +4,10 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from types import FrameType
-from typing import Final
+from typing import Final, TypeVar
 
 from celery.worker import state
 
@@ -16,9 +17,10 @@ from fontanelle.records import leases, processes
 from fontanelle.records.database import Records
 from fontanelle.settings import Settings, secret
 from worker.app import listening
-from worker.composition import installed, register
+from worker.composition import choose, installed, register
 from worker.heartbeat import Heartbeat
-from worker.pipeline import Tools
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 PATIENCE_S: Final = 1.0
@@ -34,8 +36,12 @@ def run(settings: Settings) -> None:
         # Entered first, left last: no heartbeat comes after the farewell.
         stack.callback(_leave, records)
         heartbeat = Heartbeat(records, settings.worker)
-        tools = stack.enter_context(installed(settings, records, heartbeat)).tools
-        _register(records, tools)
+        chosen = _once_there(lambda: choose(settings, records))
+        if chosen is None:
+            log.event(_log, "worker.ended", exit=os.EX_OK)
+            return
+        tools = stack.enter_context(installed(settings, records, heartbeat, chosen)).tools
+        _once_there(lambda: register(records, tools))
         # The first sign of life: nobody shall believe a worker ready that is not warm.
         stack.enter_context(heartbeat)
         engine = tools.engine.description.provider
@@ -62,12 +68,12 @@ def _stop_on_signals() -> None:
         signal.signal(number, stop)
 
 
-def _register(records: Records, tools: Tools) -> None:
-    """Say what is served here, as soon as the database is there to be told."""
+def _once_there(act: Callable[[], T]) -> T | None:
+    """Do something as soon as the database is there; None where the process was told to end."""
     is_away = False
     while state.should_stop is None:
         try:
-            register(records, tools)
+            return act()
         except Unavailable as error:
             if error.reason.code is not Code.DATABASE_AWAY:
                 raise
@@ -75,5 +81,4 @@ def _register(records: Records, tools: Tools) -> None:
                 log.failure(_log, "worker.waits", error)
             is_away = True
             time.sleep(PATIENCE_S)
-        else:
-            return
+    return None

@@ -26,6 +26,7 @@ from worker.inference.engine import Segmenter
 from worker.measuring import Measured, Stopwatch, Tools, measure_image
 from worker.reading import NoScan, Question, Scan, no_scan, read_scan
 from worker.rendering import Rendered, render, with_report
+from worker.terms import USUAL_TERMS, Terms
 
 __all__ = [
     "Outcome",
@@ -69,7 +70,13 @@ class Outcome:
 
 
 def analyse_path(
-    path: Path, tools: Tools, *, age_days: int | None, sex: str | None, clock: Clock
+    path: Path,
+    tools: Tools,
+    *,
+    age_days: int | None,
+    sex: str | None,
+    clock: Clock,
+    terms: Terms = USUAL_TERMS,
 ) -> Outcome:
     """Analyse what lies at a path.
 
@@ -83,6 +90,8 @@ def analyse_path(
         Said by the caller, where the header does not.
     clock
         For `rendered_at` and the stages' seconds.
+    terms
+        On which the child is compared.
 
     Raises
     ------
@@ -91,7 +100,8 @@ def analyse_path(
     """
     watch = Stopwatch(clock)
     valid = tools.reference.validity
-    question = Question((valid.age_days_min, valid.age_days_max), age_days, sex)
+    valid_age_days = (valid.age_days_min, valid.age_days_max)
+    question = Question(valid_age_days, age_days, sex, terms=terms)
     with opened(path) as files, watch.stage("read"):
         scan = read_scan(files, question)
     if isinstance(scan, NoScan):
@@ -163,6 +173,7 @@ def _result(scan: Scan, measured: Measured, tools: Tools, watch: Stopwatch) -> R
         volumes=None if failed else measured.volumes,
         comparison=comparison,
         head=head,
+        calibration_version=None if comparison is None else scan.terms.calibration_version,
         quality=measured.quality,
         reasons=_once(failed + admission.reasons + limiting + compared + _known_limits(package)),
         remarks=admission.remarks + _on_uneven(measured.labels),
@@ -188,7 +199,7 @@ def _head_size(
 ) -> HeadSize:
     with watch.stage("head_size"):
         size = size_of(scan.image, measured.labels, measured.volumes, measured.pose, scan.patient)
-        return beside_children(size, scan.patient, comparison)
+        return beside_children(size, scan.patient, comparison, scan.terms.head_chart)
 
 
 def _compare(measured: Measured, scan: Scan, admission: Admission, tools: Tools) -> Comparison:

@@ -17,6 +17,7 @@ from fontanelle.norms.document import (
     NumberDocument,
     UnknownDocument,
 )
+from fontanelle.norms.lms import Lms, LmsRow
 from fontanelle.norms.values import (
     AsymmetryNorm,
     CalibrationPrior,
@@ -25,7 +26,6 @@ from fontanelle.norms.values import (
     Entry,
     Fact,
     LmsNorm,
-    LmsRow,
     MeanSdNorm,
     Norm,
     Num,
@@ -152,7 +152,7 @@ def _region(region: AnyRegionDocument) -> Norm:
 
 def _rows(region: LmsRegionDocument, sex: Sex) -> tuple[LmsRow, ...]:
     return tuple(
-        LmsRow(row.age_days, row.L, row.M, row.S) for row in region.lms.rows if row.sex is sex
+        LmsRow(row.age_days, Lms(row.L, row.M, row.S)) for row in region.lms.rows if row.sex is sex
     )
 
 

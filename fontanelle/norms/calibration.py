@@ -22,13 +22,14 @@ from fontanelle.norms.document import DigestDocument, Slug
 from fontanelle.norms.expectations import expectation
 from fontanelle.norms.mistakes import Malformed, Mistake
 from fontanelle.norms.reference import JsonValue, digest_of
+from fontanelle.norms.statistics import level_of_each
 from fontanelle.norms.values import Reference
 
 SCHEMA = "fontanelle.calibration/1"
 LARGEST_OFFSET_PERCENT = 8.0
 """Of a region's mean. No scanner shifts a volume further: beyond it the label protocol differs."""
 CHECK_LEVEL = 0.05
-"""Share of proper calibrations in which a region's SD lies outside its limits by chance."""
+"""Largest share of proper sites of whom the SD of any region is refused by chance."""
 SEALED = "canonical JSON of this document without the member 'digest'"
 
 
@@ -119,10 +120,23 @@ def shrunken_offset(
     )
 
 
-def sd_ratio_limits(n: int, level: float = CHECK_LEVEL) -> tuple[float, float]:
-    """Return between what an SD of `n` heads, in true SDs, lies in all but a share `level`."""
-    df = n - 1
-    low, high = (sqrt(float(chdtri(df, p)) / df) for p in (1.0 - level / 2.0, level / 2.0))
+def sd_ratio_limits(n: int, regions: int, level: float = CHECK_LEVEL) -> tuple[float, float]:
+    """Return the limits of a region's SD, in true SDs, outside which a site is refused.
+
+    Chi-squared, each region at Sidak's share of `level`.
+
+    Parameters
+    ----------
+    n
+        Heads.
+    regions
+        How many are tested.
+    level
+        Share of proper sites with any region outside, were regions independent; as they go
+        together it is less.
+    """
+    df, tail = n - 1, level_of_each(regions, level) / 2.0
+    low, high = (sqrt(float(chdtri(df, p)) / df) for p in (1.0 - tail, tail))
     return low, high
 
 
@@ -176,7 +190,7 @@ def calibrate(cohort: Cohort, reference: Reference, *, made_at: datetime, by: st
     if unfit := _unfit(reference):
         raise Refused(Code.CALIBRATION_REFUSED, unfit)
     measured = checks(cohort, reference)
-    if found := [*_unlike(measured, cohort.n), *_too_far(measured)]:
+    if found := [*spread_mistakes(measured, cohort.n), *_too_far(measured)]:
         raise Malformed(Code.CALIBRATION_REFUSED, "The site is not calibrated.", found)
     return Calibration(
         reference_version=reference.version,
@@ -209,8 +223,9 @@ def _unfit(reference: Reference) -> str | None:
     return None
 
 
-def _unlike(measured: tuple[RegionCheck, ...], n: int) -> list[Mistake]:
-    low, high = sd_ratio_limits(n)
+def spread_mistakes(measured: tuple[RegionCheck, ...], n: int) -> list[Mistake]:
+    """Return the regions in which `n` heads scatter by more or less than chance explains."""
+    low, high = sd_ratio_limits(n, len(measured))
     return [
         Mistake(
             check.region,

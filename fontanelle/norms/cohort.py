@@ -14,9 +14,7 @@ One row a child, comma-separated, UTF-8, the columns in any order:
 Numbers have a decimal point. Nothing is converted: volumes in mm3 or litres are refused.
 """
 
-import csv
 import hashlib
-import io
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,13 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fontanelle.errors import Code
+from fontanelle.norms.children_csv import Row, records_of, rows_of, wrong_columns
 from fontanelle.norms.cohort_rows import (
     INTRACRANIAL,
     OPTIONAL,
     REQUIRED,
     TERM_WEEKS,
     WEEKS,
-    Row,
     Rules,
     number_of,
     problems_of,
@@ -143,44 +141,17 @@ def _refusal(mistakes: list[Mistake]) -> Malformed:
 
 
 def _rows(text: str, rules: Rules) -> list[tuple[int, Row]]:
-    """Return row numbers and cells by column; refuse a table whose cells cannot be told apart."""
-    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
-    try:
-        # A quoted cell may hold line breaks: the number is that of the record, as a sheet shows it.
-        records = [
-            (at, [cell.strip() for cell in cells])
-            for at, cells in enumerate(reader, start=1)
-            if any(cell.strip() for cell in cells)
-        ]
-    except csv.Error as error:
-        raise _refusal([Mistake("", f"it is no CSV: {error}.")]) from error
+    records = records_of(text, _refusal)
     if not records:
         raise _refusal([Mistake("", "it is empty.")])
-    (_, header), *body = records
-    mistakes = [Mistake("", problem, row=1) for problem in _header(header, rules)]
-    mistakes += [
-        Mistake("", f"{len(cells)} cells where the header has {len(header)}.", row=at)
-        for at, cells in body
-        if len(cells) != len(header)
-    ]
-    if mistakes:
-        raise _refusal(mistakes)
-    return [(at, dict(zip(header, cells, strict=True))) for at, cells in body]
+    return rows_of(records, _header(records[0][1], rules), _refusal)
 
 
 def _header(header: list[str], rules: Rules) -> Iterator[str]:
     if len(header) == 1 and ";" in header[0]:
         yield "cells are separated by semicolons; commas are wanted."
         return
-    wanted = (*REQUIRED, *rules.regions)
-    for name, count in Counter(header).items():
-        if name not in {*wanted, *OPTIONAL}:
-            yield f"the column '{name}' is not known."
-        elif count > 1:
-            yield f"the column {name} occurs {count} times."
-    for name in wanted:
-        if name not in header:
-            yield f"the column {name} is missing."
+    yield from wrong_columns(header, (*REQUIRED, *rules.regions), OPTIONAL)
 
 
 def _repeated(rows: list[tuple[int, Row]], rules: Rules) -> Iterator[Mistake]:

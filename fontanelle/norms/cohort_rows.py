@@ -5,22 +5,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite, nan
 
+from fontanelle.norms.children_csv import Row
 from fontanelle.norms.comparison import Sex
+from fontanelle.norms.judging import IMPLAUSIBLE_RATIO
+from fontanelle.norms.units import other_unit
 
 REQUIRED = ("child", "age_days", "sex", "protocol", "package_sha256")
 WEEKS, INTRACRANIAL = "gestational_age_weeks", "intracranial_ml"
 OPTIONAL = (WEEKS, INTRACRANIAL)
 TERM_WEEKS = 37
-BORN_WEEKS = (20.0, 45.0)
+BORN_WEEKS = (20, 45)
 LARGEST_RATIO = 3.0
 """To the reference's mean. No normal head of these ages is so large, or so small by its inverse."""
-THOUSAND = (300.0, 3000.0)
-"""Ratios that speak of another unit: mm3 or litres for mL."""
 INTRACRANIAL_ML = (300.0, 2500.0)
-LARGEST_SIDES = 1.3
-"""Larger to smaller side of a pair, as in a comparison: further apart is no normal head."""
 
-Row = dict[str, str]
 Problem = tuple[str, str]
 """Column and sentence."""
 
@@ -102,7 +100,8 @@ def _volumes(row: Row, rules: Rules) -> Iterator[Problem]:
         value / mean if value is not None else nan
         for value, mean in zip(values, rules.means_ml, strict=True)
     ]
-    if unit := _other_unit(ratios):
+    units = {other_unit(ratio) for ratio in ratios}
+    if len(units) == 1 and (unit := units.pop()):
         yield "", f"all volumes seem to be in {unit}; mL are wanted, and nothing is converted."
         return
     for name, cell, value, ratio in zip(rules.regions, cells, values, ratios, strict=True):
@@ -121,7 +120,7 @@ def _volume(name: str, cell: str, value: float | None, ratio: float) -> Iterator
         yield name, f"{name} is {cell}: negative."
     elif value == 0:
         yield name, f"{name} is 0: the region was not found."
-    elif unit := _other_unit([ratio]):
+    elif unit := other_unit(ratio):
         yield name, f"{name} is {cell}, which seems to be in {unit}; mL are wanted, none converted."
     elif not 1 / LARGEST_RATIO <= ratio <= LARGEST_RATIO:
         yield (
@@ -130,26 +129,17 @@ def _volume(name: str, cell: str, value: float | None, ratio: float) -> Iterator
         )
 
 
-def _other_unit(ratios: list[float]) -> str | None:
-    low, high = THOUSAND
-    if all(low <= ratio <= high for ratio in ratios):
-        return "mm3"
-    if all(1 / high <= ratio <= 1 / low for ratio in ratios):
-        return "litres"
-    return None
-
-
 def _sides(
     left: str, left_ml: float | None, right: str, right_ml: float | None
 ) -> Iterator[Problem]:
     if not left_ml or not right_ml or left_ml < 0 or right_ml < 0:
         return  # said already
     larger = max(left_ml / right_ml, right_ml / left_ml)
-    if isfinite(larger) and larger > LARGEST_SIDES:
+    if isfinite(larger) and larger > IMPLAUSIBLE_RATIO:
         yield (
             left,
-            f"{left} and {right} differ by a factor of {larger:.2f}, more than {LARGEST_SIDES:g}: "
-            "no normal head, or no good segmentation.",
+            f"{left} and {right} differ by a factor of {larger:.2f}, more than "
+            f"{IMPLAUSIBLE_RATIO:g}: no normal head, or no good segmentation.",
         )
 
 

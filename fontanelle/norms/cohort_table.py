@@ -12,10 +12,7 @@ Numbers have a decimal point. Nothing is converted, and nothing is left out in s
 column is a mistake. An age outside the reference is none; the child is not compared and it is said.
 """
 
-import csv
-import io
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -23,20 +20,19 @@ from typing import Final
 import numpy as np
 
 from fontanelle.errors import Code
+from fontanelle.norms.children_csv import Row, records_of, rows_of, wrong_columns
+from fontanelle.norms.cohort_rows import BORN_WEEKS, WEEKS
 from fontanelle.norms.comparison import Child, Sex
 from fontanelle.norms.expectations import Array
 from fontanelle.norms.mistakes import Malformed, Mistake
 from fontanelle.norms.units import volume_mistakes
 from fontanelle.norms.values import Reference
 
-CHILD, AGE, SEX, WEEKS = "child", "age_days", "sex", "gestational_age_weeks"
+CHILD, AGE, SEX = "child", "age_days", "sex"
 REQUIRED: Final = (CHILD, AGE, SEX)
 OLDEST_DAYS: Final = 50_000
 """Nobody is older: 137 years."""
-BORN_WEEKS: Final = (20, 45)
 NUMBER: Final = re.compile(r"[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,2})?|\.[0-9]+")
-
-Row = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,43 +74,17 @@ def _refusal(mistakes: list[Mistake]) -> Malformed:
 
 
 def _rows(text: str, reference: Reference) -> list[tuple[int, Row]]:
-    """Return row numbers and cells by column; refuse a table whose cells cannot be told apart."""
-    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
-    try:
-        records = [
-            (at, [cell.strip() for cell in cells])
-            for at, cells in enumerate(reader, start=1)
-            if any(cell.strip() for cell in cells)
-        ]
-    except csv.Error as error:
-        raise _refusal([Mistake("", f"it is no CSV: {error}.")]) from error
+    records = records_of(text, _refusal)
     if len(records) < 2:
         raise _refusal([Mistake("", "it holds no child.")])
-    (at_header, header), *body = records
-    mistakes = [Mistake("", each, row=at_header) for each in _header(header, reference)]
-    mistakes += [
-        Mistake("", f"{len(cells)} cells where the header has {len(header)}.", row=at)
-        for at, cells in body
-        if len(cells) != len(header)
-    ]
-    if mistakes:
-        raise _refusal(mistakes)
-    return [(at, dict(zip(header, cells, strict=True))) for at, cells in body]
+    return rows_of(records, _header(records[0][1], reference), _refusal)
 
 
 def _header(header: list[str], reference: Reference) -> Iterator[str]:
-    wanted = (*REQUIRED, *reference.region_names)
     if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
         yield "cells are separated by commas, not by semicolons or tabulators."
         return
-    for name, count in Counter(header).items():
-        if name not in {*wanted, WEEKS}:
-            yield f"the column '{name}' is not known."
-        elif count > 1:
-            yield f"the column {name} occurs {count} times."
-    for name in wanted:
-        if name not in header:
-            yield f"the column {name} is missing."
+    yield from wrong_columns(header, (*REQUIRED, *reference.region_names), (WEEKS,))
 
 
 def _row(row: Row, reference: Reference) -> Iterator[str]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fontanelle.norms.comparison import Sex, Tier
+from fontanelle.norms.document import ModelKind
 from fontanelle.norms.lms import between_rows
 from fontanelle.norms.small_samples import regression_leverage
 from fontanelle.norms.values import LmsNorm, Num, Population, Reference, RegionNorm
@@ -79,8 +80,14 @@ def expectation(
 
 
 def has_sum(reference: Reference) -> bool:
-    """Tell whether the last line is the sum of the regions: it needs their correlations."""
-    return reference.total is not None and reference.correlations is not None
+    """Tell whether the last line is the sum of the regions: it needs their correlations.
+
+    A regression says itself whether its sum means anything. Of skewed regions there is none: their
+    medians do not add up, and how their sum scatters does not follow from L, M and S.
+    """
+    if reference.correlations is None or reference.kind is ModelKind.LMS:
+        return False
+    return reference.total is not None or reference.kind is ModelKind.MEAN_SD
 
 
 def is_estimated_together(reference: Reference, tier: Tier) -> bool:
@@ -171,8 +178,8 @@ def _skewed(
 ) -> Expectation:
     """Return the median by the LMS method; its SE as that of a mean, as nobody states another."""
     power, median, variation = (
-        np.column_stack([_between(norm, name, age_days, is_boy) for norm in norms])
-        for name in ("l", "m", "s")
+        np.column_stack(of_norms)
+        for of_norms in zip(*(_between(norm, age_days, is_boy) for norm in norms), strict=True)
     )
     sd = median * variation
     nothing = np.full(len(norms), UNKNOWN)
@@ -187,15 +194,13 @@ def _skewed(
     )
 
 
-def _between(norm: LmsNorm, name: str, age_days: Array, is_boy: Array) -> Array:
-    """Return L, M or S of children, each from the rows of its sex."""
-    found = np.full(len(age_days), UNKNOWN)
+def _between(norm: LmsNorm, age_days: Array, is_boy: Array) -> Array:
+    """Return L, M and S of children, each from the rows of its sex, shape (3, children)."""
+    found = np.full((3, len(age_days)), UNKNOWN)
     for sex in Sex:
         of_sex = (is_boy > 0.5) == (sex is Sex.MALE)
         if of_sex.any():
-            rows = norm.rows(sex)
-            ages, values = [row.age_days for row in rows], [getattr(row, name) for row in rows]
-            found[of_sex] = between_rows(age_days[of_sex], ages, values)
+            found[:, of_sex] = between_rows(norm.rows(sex), age_days[of_sex])
     return found
 
 

@@ -13,43 +13,12 @@ from typing import Final
 import numpy as np
 
 from fontanelle.norms.comparison import Sex
-from fontanelle.norms.lms import between_rows, lms_value, lms_z
+from fontanelle.norms.lms import Lms, LmsRow, between_rows
 
 DAYS_PER_MONTH: Final = 30.4375
 """Of the CDC's chart."""
 DAYS_PER_YEAR: Final = 365.25
 _TABLES: Final = files("fontanelle.norms.references")
-
-
-@dataclass(frozen=True, slots=True)
-class Lms:
-    """A skewed distribution at one age: power L, median M, coefficient of variation S."""
-
-    power: float
-    median: float
-    variation: float
-
-    def z(self, value: float) -> float:
-        """Return the z of a positive value."""
-        return float(lms_z(value, self.power, self.median, self.variation))
-
-    def value(self, z: float) -> float:
-        """Return the value of a z.
-
-        Raises
-        ------
-        ValueError
-            Where the distribution ends before that z.
-        """
-        return float(lms_value(z, self.power, self.median, self.variation))
-
-
-@dataclass(frozen=True, slots=True)
-class LmsRow:
-    """L, M and S at one age, days."""
-
-    age_days: float
-    lms: Lms
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +41,8 @@ class Chart:
         rows = self.rows.get(sex, ())
         if not rows or not rows[0].age_days <= age_days <= rows[-1].age_days:
             return None
-        ages = [row.age_days for row in rows]
-        power, median, variation = (
-            float(between_rows(np.array([age_days]), ages, values)[0])
-            for values in zip(
-                *((row.lms.power, row.lms.median, row.lms.variation) for row in rows), strict=True
-            )
-        )
-        return Lms(power, median, variation)
+        power, median, variation = between_rows(rows, np.array([age_days]))
+        return Lms(float(power[0]), float(median[0]), float(variation[0]))
 
 
 def mean_intracranial_ml(age_days: float | None, sex: Sex | None) -> float | None:

@@ -4,6 +4,7 @@ Cole and Green 1992 (Stat Med 11:1305). Works on numbers and on arrays, in any u
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,37 @@ Array = NDArray[np.float64]
 Values = Array | float
 LOG_NORMAL_BELOW = 1e-7
 """|L| under which the power is taken as its limit, the logarithm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lms:
+    """A skewed distribution: power L, median M, coefficient of variation S."""
+
+    power: float
+    median: float
+    variation: float
+
+    def z(self, value: float) -> float:
+        """Return the z of a positive value."""
+        return float(lms_z(value, self.power, self.median, self.variation))
+
+    def value(self, z: float) -> float:
+        """Return the value of a z.
+
+        Raises
+        ------
+        ValueError
+            Where the distribution ends before that z.
+        """
+        return float(lms_value(z, self.power, self.median, self.variation))
+
+
+@dataclass(frozen=True, slots=True)
+class LmsRow:
+    """L, M and S at one age, days."""
+
+    age_days: float
+    lms: Lms
 
 
 def lms_z(value: Values, power: Values, median: Values, variation: Values) -> Array:
@@ -53,23 +85,26 @@ def _powers(power: Values) -> tuple[NDArray[np.bool_], Array]:
     return is_log, np.where(is_log, 1.0, given)
 
 
-def between_rows(at: Array, ages: Sequence[float], values: Sequence[float]) -> Array:
-    """Interpolate L, M or S linearly in age; nothing is extrapolated.
+def between_rows(rows: Sequence[LmsRow], age_days: Array) -> tuple[Array, Array, Array]:
+    """Return L, M and S of ages, each linear between rows; nothing is extrapolated.
 
     Parameters
     ----------
-    at
-        Ages asked for.
-    ages
-        Of the rows, ascending, in the same unit.
-    values
-        L, M or S of the rows.
+    rows
+        By ascending age.
+    age_days
+        Ages asked for; the answers have its shape.
 
     Raises
     ------
     ValueError
         Where an age lies outside the rows.
     """
-    if np.any((at < ages[0]) | (at > ages[-1])):
+    ages = [row.age_days for row in rows]
+    if np.any((age_days < ages[0]) | (age_days > ages[-1])):
         raise ValueError(f"the rows end at {ages[0]:g} and {ages[-1]:g}")
-    return np.asarray(np.interp(at, ages, values))
+    return (
+        np.asarray(np.interp(age_days, ages, [row.lms.power for row in rows])),
+        np.asarray(np.interp(age_days, ages, [row.lms.median for row in rows])),
+        np.asarray(np.interp(age_days, ages, [row.lms.variation for row in rows])),
+    )

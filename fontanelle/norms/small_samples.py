@@ -10,7 +10,9 @@ from the expected value in SDs of the sample.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import nctdtrinc, ndtr, stdtr, stdtrit
+from scipy.special import ndtr, stdtr, stdtrit
+
+from fontanelle.norms.noncentral_t import noncentrality_limits
 
 Array = NDArray[np.float64]
 Values = Array | float
@@ -49,9 +51,7 @@ def centile_interval(effect: Values, leverage: Values, df: float) -> tuple[Array
     seen is the 97.5th and the 2.5th centile.
     """
     root = np.sqrt(leverage)
-    seen = effect / root
-    low = nctdtrinc(df, 1.0 - TAIL, seen)
-    high = nctdtrinc(df, TAIL, seen)
+    low, high = noncentrality_limits(effect / root, df)
     return 100.0 * np.asarray(ndtr(low * root)), 100.0 * np.asarray(ndtr(high * root))
 
 

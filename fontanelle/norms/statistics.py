@@ -1,7 +1,7 @@
 """The little statistics that a comparison needs: centiles, and limits for many regions at once."""
 
 from functools import cache
-from math import erfc, sqrt
+from math import erfc, expm1, log1p, sqrt
 from statistics import NormalDist
 
 import numpy as np
@@ -32,9 +32,17 @@ def asymmetry_index(left_ml: float, right_ml: float) -> float | None:
     return 200.0 * (left_ml - right_ml) / total_ml if total_ml > 0 else None
 
 
+def level_of_each(count: int, level: float = FAMILY_WISE_LEVEL) -> float:
+    """Return the level at which each of `count` independent tests fails a share `level` of all.
+
+    Sidak 1967 (J Am Stat Assoc 62:626). Tests that go together fail fewer.
+    """
+    return -expm1(log1p(-level) / count)
+
+
 def independent_limit(count: int, level: float = FAMILY_WISE_LEVEL) -> float:
-    """Return the two-sided limit for |z| of `count` independent measures (Sidak)."""
-    return NORMAL.inv_cdf((1.0 + (1.0 - level) ** (1.0 / count)) / 2.0)
+    """Return the two-sided limit for |z| of `count` independent measures."""
+    return NORMAL.inv_cdf(1.0 - level_of_each(count, level) / 2.0)
 
 
 @cache

@@ -28,7 +28,9 @@ def other_unit(ratio: float) -> str | None:
 
 def typical_ml(norm: Norm) -> float:
     """Return about what volume is expected of a region, whatever age and sex."""
-    return norm.male[0].m if isinstance(norm, LmsNorm) else norm.mean.value
+    if isinstance(norm, LmsNorm):
+        return (norm.male or norm.female)[0].lms.median
+    return norm.mean.value
 
 
 def unit_mistakes(volumes_ml: Mapping[str, float], reference: Reference) -> Iterator[str]:

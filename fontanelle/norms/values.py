@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from fontanelle.norms.comparison import Sex, SiteOffset, SiteStatus, Tier
 from fontanelle.norms.document import Laterality, Matrix, ModelKind, Status
+from fontanelle.norms.lms import LmsRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,16 +148,6 @@ class MeanSdNorm:
     sd: Num
     share_of_total: Num | None
     facts: tuple[Fact, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LmsRow:
-    """Power L, median M and variation S at one age; M in the unit of the region."""
-
-    age_days: int
-    l: float  # noqa: E741 (the method's own name)
-    m: float
-    s: float
 
 
 @dataclass(frozen=True, slots=True)

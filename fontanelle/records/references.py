@@ -190,20 +190,49 @@ def calibrations(session: Session, reference_version: str) -> list[StoredCalibra
     return [_calibration(row) for row in rows]
 
 
+def newest_version(session: Session, name: str) -> str | None:
+    """Return the version of a name that was imported last; None where there is none."""
+    # Index ix_reference_reference_id.
+    return session.scalar(
+        select(ReferenceRow.version)
+        .where(ReferenceRow.reference_id == name)
+        .order_by(ReferenceRow.loaded_at.desc(), ReferenceRow.version.desc())
+        .limit(1)
+    )
+
+
+def document(session: Session, version: str) -> str | None:
+    """Return the document of a version; None where it is not here."""
+    return session.scalar(select(ReferenceRow.document).where(ReferenceRow.version == version))
+
+
+def own_site(reference: "Reference") -> Site:
+    """Return how well a site is known that knows nothing beside a reference."""
+    from fontanelle.norms.calibration import status_of
+
+    if Tier.LOCAL not in reference.tiers:
+        return UNKNOWN_SITE
+    # Made of the site's own children: nothing is left to be measured.
+    n = int(reference.population.n.value)
+    return Site(status_of(n, reference), n=n)
+
+
 def site(session: Session, reference: "Reference", package_sha256: str) -> Site:
     """Return how well this site is known for a package and a reference."""
     from fontanelle.norms.calibration import parse, status_of
 
     if Tier.LOCAL in reference.tiers:
-        # Made of the site's own children: nothing is left to be measured.
-        n = int(reference.population.n.value)
-        return Site(status_of(n, reference), n=n)
-    found = (
-        each
-        for each in calibrations(session, reference.version)
-        if each.package_sha256 == package_sha256
-    )
-    newest = next(found, None)
+        return own_site(reference)
+    # Index ix_calibration_reference_version_package_sha256.
+    newest = session.scalars(
+        select(CalibrationRow)
+        .where(
+            CalibrationRow.reference_version == reference.version,
+            CalibrationRow.package_sha256 == package_sha256,
+        )
+        .order_by(CalibrationRow.loaded_at.desc(), CalibrationRow.version.desc())
+        .limit(1)
+    ).first()
     if newest is None:
         return UNKNOWN_SITE
     offsets = parse(newest.document).offsets

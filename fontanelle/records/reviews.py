@@ -14,16 +14,36 @@ from fontanelle.records.tables import AnalysisRow, DeliveryRow, ReviewRow
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """One word of one reader."""
+    """One word of one reader.
+
+    Attributes
+    ----------
+    normal
+        Whether the child's head is a normal one; None where the reader did not say.
+    """
 
     verdict: Verdict
     comment: str
     person: str
     at: datetime
+    normal: bool | None = None
 
 
-def add(session: Session, analysis_id: int, verdict: Verdict, *, comment: str, person: str) -> None:
+def add(
+    session: Session,
+    analysis_id: int,
+    verdict: Verdict,
+    *,
+    comment: str,
+    person: str,
+    normal: bool | None = None,
+) -> None:
     """Record a reader's word; acceptance releases what waited for it, rejection holds the rest.
+
+    Parameters
+    ----------
+    normal
+        Whether the child's head is a normal one: what a site's own reference is made of.
 
     Raises
     ------
@@ -39,7 +59,11 @@ def add(session: Session, analysis_id: int, verdict: Verdict, *, comment: str, p
         raise Refused(Code.MOVE_REFUSED, f"Analysis {analysis_id} is {state}: nothing to review.")
     session.execute(
         insert(ReviewRow).values(
-            analysis_id=analysis_id, verdict=verdict, comment=comment, person=person
+            analysis_id=analysis_id,
+            verdict=verdict,
+            normal=normal,
+            comment=comment,
+            person=person,
         )
     )
     session.execute(
@@ -61,4 +85,6 @@ def of(session: Session, analysis_id: int) -> list[Review]:
     rows = session.scalars(
         select(ReviewRow).where(ReviewRow.analysis_id == analysis_id).order_by(ReviewRow.id.desc())
     )
-    return [Review(Verdict(row.verdict), row.comment, row.person, row.at) for row in rows]
+    return [
+        Review(Verdict(row.verdict), row.comment, row.person, row.at, row.normal) for row in rows
+    ]

@@ -307,6 +307,7 @@ class ReviewRow(Base):
     id: Mapped[int] = _id()
     analysis_id: Mapped[int] = mapped_column(ForeignKey("analysis.id"), index=True)
     verdict: Mapped[str]
+    normal: Mapped[bool | None]
     comment: Mapped[str]
     person: Mapped[str]
     at: Mapped[datetime] = _now()

@@ -152,6 +152,7 @@ def _reference(result: Result) -> Json | None:
         "version": comparison.reference_version,
         "tier": comparison.tier,
         "site_status": comparison.site_status,
+        "calibration": result.calibration_version,
     }
 
 

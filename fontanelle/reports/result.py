@@ -111,6 +111,8 @@ class Result:
         Seconds of each stage.
     earlier
         The same child's earlier scans, the latest first; empty where there is none.
+    calibration_version
+        Of the site's calibration that was used; None where there is none.
     """
 
     digest: str
@@ -131,3 +133,4 @@ class Result:
     remarks: tuple[Reason, ...] = ()
     head: HeadSize | None = None
     earlier: tuple[SerialComparison, ...] = ()
+    calibration_version: str | None = None

@@ -19,6 +19,7 @@ UNKNOWN = {
     "accession_number": "The source carries no accession number.",
     "engine": "No network ran.",
     "reference": "Nothing was compared.",
+    "reference.calibration": "The site has no calibration of this reference and package.",
     "scan": "The input was rejected before its geometry was known.",
     "summary.total_ml": "No volumes leave; see the reasons.",
     "summary.intracranial_ml": "No volumes leave; see the reasons.",

@@ -5,12 +5,35 @@ Markdown for people, JSON of the same for machines.
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from models.evaluation.metrics import Estimate
 
 Cell = str | float | int | None
+
+SCHEMA: Final = "fontanelle.accuracy/2"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is evaluated.
+
+    Attributes
+    ----------
+    heading, facts
+        For people.
+    networks
+        File of the package to its SHA-256: whose figures these are.
+    quick
+        Whether few cases were tried, which proves nothing.
+    """
+
+    heading: str
+    facts: tuple[str, ...] = ()
+    networks: Mapping[str, str] = field(default_factory=dict)
+    quick: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +148,9 @@ def interval(estimate: Estimate) -> str:
     return f"{said} ({number(estimate.low)} to {number(estimate.high)})"
 
 
-def as_markdown(heading: str, facts: Sequence[str], sections: Sequence[Section]) -> str:
+def as_markdown(subject: Subject, sections: Sequence[Section]) -> str:
     """Return the whole report: gates first, then each section."""
-    lines = [f"# {heading}", "", *facts, "", "## Asked and reached", ""]
+    lines = [f"# {subject.heading}", "", *subject.facts, "", "## Asked and reached", ""]
     lines += _table(
         ("section", "what", "asked", "reached", "holds"),
         [
@@ -143,12 +166,14 @@ def as_markdown(heading: str, facts: Sequence[str], sections: Sequence[Section])
     return "\n".join(lines) + "\n"
 
 
-def as_json(heading: str, facts: Sequence[str], sections: Sequence[Section]) -> str:
+def as_json(subject: Subject, sections: Sequence[Section]) -> str:
     """Return the same as JSON; what is no number is null."""
     document = {
-        "schema": "fontanelle.accuracy/1",
-        "heading": heading,
-        "facts": list(facts),
+        "schema": SCHEMA,
+        "heading": subject.heading,
+        "facts": list(subject.facts),
+        "networks": dict(subject.networks),
+        "quick": subject.quick,
         "sections": [_section(section) for section in sections],
     }
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

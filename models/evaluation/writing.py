@@ -3,17 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.evaluation.report import Section, as_json, as_markdown
+from models.evaluation.report import Section, Subject, as_json, as_markdown
 
 
-def write_report(
-    folder: Path, heading: str, facts: Sequence[str], sections: Sequence[Section]
-) -> None:
+def write_report(folder: Path, subject: Subject, sections: Sequence[Section]) -> None:
     """Write accuracy.md and accuracy.json under temporary names, then put them in their places."""
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
-        "accuracy.md": as_markdown(heading, facts, sections),
-        "accuracy.json": as_json(heading, facts, sections),
+        "accuracy.md": as_markdown(subject, sections),
+        "accuracy.json": as_json(subject, sections),
     }
     for name, text in texts.items():
         unfinished = folder / f".{name}.unfinished"

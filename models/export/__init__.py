@@ -1,10 +1,12 @@
 """From checkpoints to a package."""
 
+from models.export.evaluated import Evaluation, read_evaluation
 from models.export.packaging import Said, export_package
 from models.export.samples import likeness
 from models.export.to_onnx import Parity, Served, export_onnx, folded, parity
 
 __all__ = [
+    "Evaluation",
     "Parity",
     "Said",
     "Served",
@@ -13,4 +15,5 @@ __all__ = [
     "folded",
     "likeness",
     "parity",
+    "read_evaluation",
 ]

@@ -3,9 +3,9 @@
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fontanelle.errors import Code, Refused
 from fontanelle.imaging.quality.likeness import FEATURES
 from fontanelle.norms.comparison import ProtocolMatch
+from models.export.evaluated import Evaluation
 from models.export.samples import golden_image, likeness
 from models.export.to_onnx import Parity, Served, export_onnx, folded, parity, run_onnx
 from models.package import FILES, LOCALISER, NETWORK, SCHEMA, file_sha256, load, read_region_set
@@ -47,12 +48,10 @@ class Said:
         For people; the card is the text of `MODEL_CARD.md`.
     known_limits
         What its evaluation found wrong, a sentence each; said with every result.
-    protocol_match, qualified
-        As its evaluation showed.
-    measurement_error_percent
-        Region to the SD of repeated measurements, percent; empty if not measured.
-    metrics
-        What its evaluation found, for display.
+    protocol_match
+        How its regions relate to the reference's.
+    evaluation
+        Of the same networks; None, and nothing is known of them.
     likeness_samples
         How many training samples are drawn to learn how they look; none, and it does not say.
     """
@@ -62,10 +61,8 @@ class Said:
     model_card: str
     known_limits: Sequence[str] = ()
     protocol_match: ProtocolMatch = ProtocolMatch.APPROXIMATE
-    qualified: bool = False
     intended_age_days: tuple[int, int] = (548, 913)
-    measurement_error_percent: Mapping[str, float] = field(default_factory=dict)
-    metrics: Mapping[str, object] = field(default_factory=dict)
+    evaluation: Evaluation | None = None
     likeness_samples: int = 64
 
 
@@ -108,7 +105,7 @@ def export_package(
     ------
     Refused
         PACKAGE_EXISTS where the folder holds anything; NETWORK_OTHER where the two networks do not
-        go together.
+        go together, or the evaluation is of others.
     Unavailable
         Where the export differs from torch, or does not make a valid package.
     """
@@ -196,6 +193,9 @@ def _description(steps: Sequence[_Step], made: Path, said: Said) -> str:
     """Return `package.toml`."""
     network, *coarse = steps
     config = network.run.config
+    digests = {step.file: file_sha256(made / step.file) for step in steps}
+    found = said.evaluation or Evaluation(digests, {}, {}, qualified=False)
+    found.require_same(digests)
     places = placement(load_all(list(config.heads), PROTOCOLS[config.protocol]))
     table: Table = {
         "schema": SCHEMA,
@@ -203,7 +203,7 @@ def _description(steps: Sequence[_Step], made: Path, said: Said) -> str:
         "version": said.version,
         "protocol": config.protocol,
         "protocol_match": str(said.protocol_match),
-        "qualified": said.qualified,
+        "qualified": found.qualified,
         "intended_age_days": said.intended_age_days,
         "outer_csf": OUTER_CSF,
         "known_limits": list(said.known_limits),
@@ -226,10 +226,10 @@ def _description(steps: Sequence[_Step], made: Path, said: Said) -> str:
     return toml_text(
         table
         | {
-            "measurement_error": dict(said.measurement_error_percent),
+            "measurement_error": dict(found.measurement_error_percent),
             "files": {name: file_sha256(made / name) for name in sorted(files)},
             "training": _training(steps),
-            "metrics": dict(said.metrics),
+            "metrics": dict(found.metrics),
         }
     ) + ("\n" + region_set_text())
 
@@ -246,7 +246,13 @@ def _preprocessing(config: TrainingConfig) -> Table:
 
 def _likeness(step: _Step, count: int) -> Table:
     region_set = read_region_set(region_set_text())
-    known = likeness(step.run.config, step.fields[0], region_set, count)
+    served = Served(step.run.averaged.module.eval(), MIRRORED.tolist())
+
+    def segment(image: NDArray[np.float32]) -> NDArray[np.uint8]:
+        with torch.inference_mode():
+            return np.asarray(served(torch.from_numpy(image)[None, None])[0].numpy())
+
+    known = likeness(step.run.config, step.fields[0], region_set, count, segment)
     return {
         "features": list(FEATURES),
         "mean": [float(f"{value:.6g}") for value in known.mean],

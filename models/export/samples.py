@@ -1,5 +1,6 @@
 """What a package says of its training samples: one of them as golden case, and how all look."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,8 @@ from models.training.protocol import OUTER_CSF, PROTOCOLS
 from models.training.synthesis import Field, Synthesizer
 from models.training.train import TrainingConfig
 
+Segment = Callable[[NDArray[np.float32]], NDArray[np.uint8]]
+
 GOLDEN_HEAD = "toddler_24mo"
 GOLDEN_SEED = 7
 LIKENESS_SEED = 20251122
@@ -31,15 +34,32 @@ def golden_image(config: TrainingConfig, field: Field) -> NDArray[np.float32]:
     return (stored.float() / 127.0).numpy()
 
 
-def likeness(config: TrainingConfig, field: Field, region_set: RegionSet, count: int) -> Likeness:
-    """Return what `count` training samples look like, cut fields left out."""
+def likeness(
+    config: TrainingConfig, field: Field, region_set: RegionSet, count: int, segment: Segment
+) -> Likeness:
+    """Return what training samples look like through the labels that the network gives them.
+
+    Parameters
+    ----------
+    config
+        Of the training.
+    field
+        On which samples are drawn; none is cut.
+    region_set
+        What the labels mean.
+    count
+        How many samples.
+    segment
+        Prepared image (slice, row, column) to classes, as it is served: what is looked at later
+        is labelled so too.
+    """
     chosen = heads.load_all(list(config.heads), PROTOCOLS[config.protocol])
     whole = replace(config.synthesis, cut_field=0.0)
     synthesizer = Synthesizer(chosen, list(config.heads.values()), whole, LIKENESS_SEED)
     grid = axis_aligned(field, config.synthesis.spacing_mm, np.zeros(3))
     found = []
     for _ in range(count):
-        sample = synthesizer.draw(field)
-        codes = assemble(sample.classes.numpy().astype(np.uint8), region_set, OUTER_CSF)
-        found.append(features(sample.image_hu.numpy(), LabelArray(codes, grid), region_set))
+        hu = synthesizer.draw(field).image_hu.numpy()
+        codes = assemble(segment(windowed(hu, *config.window_hu)), region_set, OUTER_CSF)
+        found.append(features(hu, LabelArray(codes, grid), region_set))
     return learnt(found)

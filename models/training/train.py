@@ -19,7 +19,7 @@ from models.training.checkpoints import load_weights, read_checkpoint
 from models.training.config import TrainingConfig, config_text
 from models.training.heads import CANONICAL, Head, head_of, load_all
 from models.training.label_files import read_all
-from models.training.losses import LOSSES, one_hot
+from models.training.losses import LOSSES, Loss, one_hot
 from models.training.paired import PairedScans
 from models.training.protocol import PROTOCOLS, classes
 from models.training.synthesis import Field, Synthesizer
@@ -212,17 +212,7 @@ def train(run: Run, folder: Path, *, pairs: Path | None = None, save_every: int 
 def _step(run: Run, batch: Batch, device: torch.device, *, bf16: bool) -> float:
     config = run.config
     image = batch[0].to(device, memory_format=torch.channels_last_3d)
-    loss = LOSSES[config.loss]
-    step, count = config.architecture.step, config.architecture.classes
-    with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-        features = run.network.features(image)
-    values = []
-    for s, r, c in _corners(step):
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            logits = run.network.logits_from(features, (s, r, c))
-        seen = batch[1][:, s::step, r::step, c::step].to(device)
-        values.append(loss(logits, one_hot(seen, count), run.network))
-    value = torch.stack(values).mean()
+    value = loss_of(run.network, LOSSES[config.loss], image, batch[1], bf16=bf16)
     for group in run.optimizer.param_groups:
         group["lr"] = config.rate_at(run.iteration)
     run.optimizer.zero_grad(set_to_none=True)
@@ -231,6 +221,34 @@ def _step(run: Run, batch: Batch, device: torch.device, *, bf16: bool) -> float:
     run.optimizer.step()
     run.averaged.update_parameters(run.network)
     return float(value.detach())
+
+
+def loss_of(
+    network: Network, loss: Loss, image: torch.Tensor, classes: torch.Tensor, *, bf16: bool
+) -> torch.Tensor:
+    """Return the loss of a batch; behind a stem, of some of the voxels, drawn anew each time.
+
+    Parameters
+    ----------
+    network, loss
+        What learns, and by what.
+    image
+        (N, 1, S, R, C), where the network is.
+    classes
+        Integers (N, S, R, C), anywhere.
+    bf16
+        Whether the network computes in bf16; the loss never does.
+    """
+    device, step = image.device, network.architecture.step
+    with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+        features = network.features(image)
+    values = []
+    for s, r, c in _corners(step):
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            logits = network.logits_from(features, (s, r, c))
+        seen = classes[:, s::step, r::step, c::step].to(device)
+        values.append(loss(logits, one_hot(seen, network.architecture.classes), network))
+    return torch.stack(values).mean()
 
 
 def _corners(step: int) -> list[tuple[int, int, int]]:

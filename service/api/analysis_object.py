@@ -28,6 +28,8 @@ UNKNOWN: Final[Mapping[str, str]] = {
     "review.person": "No person has reviewed the result.",
     "review.comment": "No person has reviewed the result.",
     "review.at": "No person has reviewed the result.",
+    "review.normal": "No reader has said whether the child's head is normal.",
+    "reviews[].normal": "This reader did not say whether the child's head is normal.",
     "objects[].sop_instance_uid": "Only a DICOM object has a UID.",
     "deliveries[].reason": "Nothing is in the way of the delivery.",
     "deliveries[].status": "The destination has not answered yet.",
@@ -40,7 +42,7 @@ _WAITING: Final[Mapping[AnalysisState, str]] = {
     AnalysisState.FAILED: "The analysis failed.",
     AnalysisState.CANCELLED: "The analysis was cancelled.",
 }
-_ADDED: Final = ("id", "objects", "deliveries", "review", "started_at", "ended_at")
+_ADDED: Final = ("id", "objects", "deliveries", "review", "reviews", "started_at", "ended_at")
 _INDEX: Final = re.compile(r"\[\d+\]")
 
 
@@ -115,6 +117,7 @@ def _awaited(seen: AnalysisSeen) -> dict[str, Any]:
             "version": seen.reference_version,
             "tier": None,
             "site_status": None,
+            "calibration": None,
         },
         "scan": None,
         "measurements": [],
@@ -152,7 +155,7 @@ SUMMARY: Final = (
 
 def _reviews(words: Sequence[Review]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     all_words = [ReviewOut.of(word).model_dump(mode="json") for word in words]
-    nobody = ReviewOut(verdict=Verdict.UNREVIEWED, person=None, comment=None, at=None)
+    nobody = ReviewOut(verdict=Verdict.UNREVIEWED, person=None, comment=None, normal=None, at=None)
     return (all_words[0] if all_words else nobody.model_dump(mode="json")), all_words
 
 

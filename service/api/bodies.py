@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StrictBool, model_validator
 
 from service.api.models import Name, Uid
 
@@ -23,7 +23,7 @@ class ReviewIn(Body):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"verdict": "accepted", "comment": ""},
+                {"verdict": "accepted", "comment": "", "normal": True},
                 {"verdict": "rejected", "comment": "The cerebellum is cut."},
             ]
         }
@@ -31,6 +31,11 @@ class ReviewIn(Body):
 
     verdict: Literal["accepted", "rejected"]
     comment: Comment = ""
+    normal: StrictBool | None = Field(
+        None,
+        description="Whether the child's head is a normal one. Accepted results of normal heads "
+        "make this site's own reference; null says nothing.",
+    )
 
 
 class AnalysisIn(Body):

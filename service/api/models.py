@@ -202,12 +202,17 @@ class ReviewOut(Answer):
     verdict: Verdict
     person: str | None
     comment: str | None
+    normal: bool | None = Field(description="Whether the reader called the child's head normal.")
     at: datetime | None
 
     @classmethod
     def of(cls, review: Review) -> Self:
         return cls(
-            verdict=review.verdict, person=review.person, comment=review.comment, at=review.at
+            verdict=review.verdict,
+            person=review.person,
+            comment=review.comment,
+            normal=review.normal,
+            at=review.at,
         )
 
 

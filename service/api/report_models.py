@@ -59,6 +59,7 @@ class ReferenceUsedOut(_Part):
     version: str
     tier: str | None
     site_status: str | None
+    calibration: str | None = None
 
 
 class ScanOut(_Part):
@@ -261,6 +262,7 @@ class ReviewOfResult(_Part):
     verdict: Verdict
     person: str | None
     comment: str | None
+    normal: bool | None = None
     at: datetime | None
 
 

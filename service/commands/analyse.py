@@ -14,7 +14,9 @@ from service.cli import REFUSED
 from service.output import output_folder
 
 if TYPE_CHECKING:
+    from fontanelle.norms.values import Reference
     from worker.pipeline import Outcome, Tools
+    from worker.terms import Terms
 
 DEFAULT_REFERENCE = "xi2025"
 
@@ -29,7 +31,11 @@ DEFAULT_REFERENCE = "xi2025"
 )
 @click.option("--package", help="A package by name or folder; the shipped one unless said.")
 @click.option(
-    "--reference", default=DEFAULT_REFERENCE, show_default=True, help="A reference by name."
+    "--reference",
+    default=DEFAULT_REFERENCE,
+    show_default=True,
+    metavar="NAME|FILE",
+    help="A reference of the product, a file (JSON or CSV), or one that was imported here.",
 )
 @click.option(
     "--age-days",
@@ -77,20 +83,36 @@ def measure(
 
     with progress("measuring"):
         tools = _tools(package, reference)
-        return analyse_path(path, tools, age_days=age_days, sex=sex, clock=SystemClock())
+        return analyse_path(
+            path,
+            tools,
+            age_days=age_days,
+            sex=sex,
+            clock=SystemClock(),
+            terms=_terms(tools.reference),
+        )
+
+
+def _terms(reference: "Reference") -> "Terms":
+    """Return the usual terms; a site's own reference says by itself how well the site is known."""
+    from fontanelle.records.references import own_site
+    from worker.terms import USUAL_TERMS
+
+    return USUAL_TERMS.at(own_site(reference))
 
 
 def _tools(package: str | None, reference: str) -> "Tools":
     """Load package, reference and engine; nothing here is kept between runs."""
     from fontanelle.imaging.attributes import keep_values_out_of_logs
-    from fontanelle.norms.reference import shipped
     from models.package import find, load
+    from service.commands.norms.files import reference_named
     from worker.inference.opening import open_engine
     from worker.pipeline import Tools
 
     keep_values_out_of_logs()
+    found = reference_named(reference)
     loaded = load(find(package))
-    return Tools(loaded, shipped(reference), open_engine(loaded))
+    return Tools(loaded, found, open_engine(loaded))
 
 
 def show(outcome: "Outcome", written: list[Path]) -> None:

@@ -11,6 +11,7 @@ import click
 from service.cli import UNAVAILABLE
 
 if TYPE_CHECKING:
+    from fontanelle.norms.values import Reference
     from fontanelle.settings import Settings
     from service.supervisor.checks import Finding
 
@@ -116,10 +117,31 @@ def _package(settings: "Settings") -> "Iterator[Finding]":
 
 
 def _reference(settings: "Settings") -> "Iterator[Finding]":
-    from fontanelle.norms.reference import shipped
     from service.supervisor.checks import refusable
+    from worker.head_size import head_chart_of
 
-    yield refusable("reference", lambda: shipped(settings.worker.reference).title)
+    yield refusable("reference", lambda: _named(settings, settings.worker.reference).title)
+    if chart := settings.comparison.head_chart:
+        yield refusable("head chart", lambda: head_chart_of(_named(settings, chart)).chart.name)
+
+
+def _named(settings: "Settings", wanted: str) -> "Reference":
+    """Return a reference as a worker will find it; the database is asked for imported ones only."""
+    from fontanelle.norms.reference import load, shipped, shipped_ids
+    from fontanelle.records.database import Records
+    from fontanelle.records.references import among, chosen, with_shipped
+    from fontanelle.settings import secret
+    from service.supervisor.addresses import addressed, with_database
+
+    if wanted in shipped_ids():
+        return shipped(wanted)
+    has_database = addressed(settings).database_url or (settings.data / "postgresql").is_dir()
+    if not has_database:
+        return load(among(with_shipped(()), wanted).document)
+    with with_database(settings) as found:
+        url = secret(found.database_url, "database_url")
+        with Records.open(url, connections=1) as records, records.begin() as session:
+            return load(chosen(session, wanted).document)
 
 
 def _golden(settings: "Settings") -> "Iterator[Finding]":

@@ -184,15 +184,24 @@ def read_analysis(
 
 @acting.post("/analyses/{analysis_id}/review")
 def review(
+    *,
     service: ServiceDep,
     person: ReviewerDep,
     analysis_id: AnalysisId,
     verdict: Annotated[Literal["accepted", "rejected"], Form()],
     comment: Annotated[Comment, Form()] = "",
+    normal: Annotated[Literal["", "yes", "no"], Form()] = "",
 ) -> Response:
     """Record the reader's word."""
     with service.records.begin() as session:
-        reviews.add(session, analysis_id, Verdict(verdict), comment=comment.strip(), person=person)
+        reviews.add(
+            session,
+            analysis_id,
+            Verdict(verdict),
+            comment=comment.strip(),
+            person=person,
+            normal={"yes": True, "no": False}.get(normal),
+        )
     return RedirectResponse(f"/analyses/{analysis_id}", SEE_OTHER)
 
 

@@ -23,6 +23,8 @@ def provenance(report: Json) -> Iterator[tuple[str, str]]:
         yield "Reference", f"{reference['id']}, {reference['version']}"
     if reference and reference["tier"]:
         yield "Tier, site status", f"{reference['tier']}, {reference['site_status']}"
+    if reference and reference.get("calibration"):
+        yield "Calibration of this site", reference["calibration"]
     if scan:
         yield "Scan", _scan(scan)
     if report["timings_s"]:

@@ -48,6 +48,11 @@ _IN_DOUBT: Final = (
     "Attributes of the patient were changed, or differ between instances. Nothing is delivered "
     "before a person has looked.",
 )
+_NORMAL: Final[Mapping[bool | None, str]] = {
+    True: " Said to be a normal head.",
+    False: " Said not to be a normal head.",
+    None: "",
+}
 _SEXES: Final = {"M": "male", "F": "female"}
 _OBJECTS: Final = {
     "segmentation": "Segmentation (DICOM SEG)",
@@ -213,7 +218,8 @@ def _reviewed(review: Json | None) -> Banner:
     if review is None or verdict == Verdict.UNREVIEWED:
         return Banner("warn", "PRELIMINARY · UNREVIEWED", sentences.UNREVIEWED)
     comment = f" “{review['comment']}”" if review["comment"] else ""
-    who = f"{review['person']}, {rounding.moment(review['at'])}.{comment}"
+    normal = _NORMAL[review.get("normal")]
+    who = f"{review['person']}, {rounding.moment(review['at'])}.{normal}{comment}"
     if verdict == Verdict.ACCEPTED:
         return Banner("note", "Accepted by a reader", who)
     return Banner("stop", "REJECTED by a reader", f"{who} Do not use the numbers.")

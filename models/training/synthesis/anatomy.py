@@ -99,7 +99,7 @@ def placement(heads: Sequence[Head]) -> Placement:
 
 def _both_sides(places: NDArray[np.float64], swapped: list[int]) -> NDArray[np.float64]:
     """Return the mean of places (regions, LPS) and their mirror image, sides swapped."""
-    return (places + places[swapped] * np.array([-1.0, 1.0, 1.0])) / 2
+    return np.asarray((places + places[swapped] * np.array([-1.0, 1.0, 1.0])) / 2)
 
 
 def _labels(head: Head) -> LabelArray:

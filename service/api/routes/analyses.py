@@ -104,11 +104,18 @@ def ask(service: ServiceDep, caller: CallerDep, once: OnceDep, asked: AnalysisIn
 def review(
     once: OnceDep, person: ReviewerDep, analysis_id: AnalysisId, asked: ReviewIn
 ) -> Response:
-    """Record a person's word on a result: accepted or rejected."""
+    """Record a person's word on a result: accepted or rejected, and whether the head is normal."""
 
     def act(session: Transaction) -> Done:
         verdict = Verdict(asked.verdict)
-        reviews.add(session, analysis_id, verdict, comment=asked.comment, person=person)
+        reviews.add(
+            session,
+            analysis_id,
+            verdict,
+            comment=asked.comment,
+            person=person,
+            normal=asked.normal,
+        )
         return Done(200, ReviewOut.of(reviews.of(session, analysis_id)[0]))
 
     return once(asked, act)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from fontanelle.imaging.geometry import Image, LabelArray
     from models.evaluation.bench import Measure
     from models.evaluation.real import RealImage
+    from models.evaluation.report import Subject
     from models.package import Package
     from worker.pipeline import Tools
 
@@ -96,13 +97,13 @@ def command(
         carry=_carry(tools.package) if carried else None,
         children=children,
     )
-    heading, facts = _facts(tools, quick=quick)
+    subject = _subject(tools, quick=quick)
     sections = []
     for section in evaluated(bench, given, only):
         sections.append(section)
         if out is not None:
-            write_report(out, heading, facts, sections)
-    click.echo(as_markdown(heading, facts, sections), nl=False)
+            write_report(out, subject, sections)
+    click.echo(as_markdown(subject, sections), nl=False)
 
 
 def _tools(package: str | None, engine: str) -> "Tools":
@@ -162,7 +163,10 @@ def _carry(package: "Package") -> "Callable[[Image], LabelArray]":
     return lambda image: carried_labels(image, templates).labels
 
 
-def _facts(tools: "Tools", *, quick: bool) -> tuple[str, list[str]]:
+def _subject(tools: "Tools", *, quick: bool) -> "Subject":
+    from models.evaluation.report import Subject
+    from models.package import file_sha256
+
     package, engine = tools.package, tools.engine.description
     facts = [
         f"Package {package.name} {package.version} ({package.sha256[:12]}), protocol "
@@ -173,4 +177,12 @@ def _facts(tools: "Tools", *, quick: bool) -> tuple[str, list[str]]:
     ]
     if quick:
         facts += ["", "**Quick run: one head, few cases. It proves nothing.**"]
-    return f"Accuracy of {package.name} {package.version}", facts
+    files = [package.network]
+    if package.localiser is not None:
+        files.append(package.localiser_network)
+    return Subject(
+        heading=f"Accuracy of {package.name} {package.version}",
+        facts=tuple(facts),
+        networks={file.name: file_sha256(file) for file in files},
+        quick=quick,
+    )

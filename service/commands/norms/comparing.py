@@ -37,7 +37,7 @@ MATCHES = ("same", "matched", "approximate")
     help="A table instead: child, age_days, sex, a column a region, gestational_age_weeks.",
 )
 @click.option(
-    "--reference", default=DEFAULT_REFERENCE, show_default=True, help="By name, or a JSON file."
+    "--reference", default=DEFAULT_REFERENCE, show_default=True, help="By name, or a file."
 )
 @click.option("--protocol", help="Label protocol of the volumes; the reference's unless said.")
 @click.option(
@@ -74,6 +74,7 @@ def compare_command(
     Nothing is stored. A table gives a table: one row a child and line, as CSV.
     """
     from fontanelle.norms.comparison import Child, Sex
+    from service.commands.norms.files import reference_named
 
     if (volumes is None) == (table is None):
         raise click.UsageError("either --volumes or --csv")
@@ -81,7 +82,7 @@ def compare_command(
         each is not None for each in (age_days, sex, gestational_age_weeks)
     ):
         raise click.UsageError("a table says age, sex and gestational age itself")
-    reference = _reference(about.pop("reference"))
+    reference = reference_named(about.pop("reference"))
     conditions = _conditions(reference, **about)
     if table is not None:
         _compare_table(_read(table), reference, conditions, as_json=as_json)
@@ -94,14 +95,6 @@ def compare_command(
         click.echo(json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False))
     else:
         click.echo("\n".join(_lines(found)))
-
-
-def _reference(wanted: str) -> "Reference":
-    from fontanelle.norms.reference import load, shipped, shipped_ids
-
-    if wanted in shipped_ids() or not Path(wanted).exists():
-        return shipped(wanted)
-    return load(_read(Path(wanted)))
 
 
 def _read(path: Path) -> str:

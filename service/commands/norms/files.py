@@ -12,6 +12,7 @@ import click
 from fontanelle.errors import Code, Refused
 
 if TYPE_CHECKING:
+    from fontanelle.norms.values import Reference
     from fontanelle.records.database import Transaction
     from fontanelle.records.references import StoredReference
 
@@ -101,6 +102,42 @@ def known() -> "list[StoredReference]":
         return with_shipped(())
     with records() as session:
         return with_shipped(all_references(session))
+
+
+def reference_named(wanted: str) -> "Reference":
+    """Return a reference of the product by its name, one in a file, or one that was imported.
+
+    Parameters
+    ----------
+    wanted
+        A name of the product's means that one; else a file (JSON or CSV, checked as on import) wins
+        over what the records of this installation hold by this name or version.
+
+    Raises
+    ------
+    Refused
+        REFERENCE_UNKNOWN; with all that is wrong with a file.
+    """
+    from fontanelle.norms.reference import load, shipped, shipped_ids
+    from fontanelle.norms.table import read
+    from fontanelle.records.references import among
+
+    if wanted in shipped_ids():
+        return shipped(wanted)
+    path = Path(wanted)
+    if path.exists():
+        with naming_all_mistakes():
+            return read(text_of(path))[0]
+    try:
+        return load(among(known(), wanted).document)
+    except Refused as error:
+        if error.reason.code is not Code.REFERENCE_UNKNOWN:
+            raise
+        raise Refused(
+            Code.REFERENCE_UNKNOWN,
+            f"{wanted} is no reference of the product ({', '.join(shipped_ids())}), no file, and "
+            "none that was imported here.",
+        ) from error
 
 
 def has_records() -> bool:

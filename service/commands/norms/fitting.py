@@ -2,19 +2,17 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from fontanelle.errors import Code, Refused
+from service.commands.norms.children import children_of, listing, source_of
 
 if TYPE_CHECKING:
     from fontanelle.norms.calibration import Calibration, RegionCheck
     from fontanelle.norms.cohort import Cohort
-    from fontanelle.norms.cohort_rows import Rules
     from fontanelle.norms.fitting import Fit
     from fontanelle.norms.fitting_recheck import Recheck
     from fontanelle.norms.values import Reference
@@ -31,19 +29,43 @@ _beside = click.option(
 _by = click.option("--by", required=True, help="Who answers for the children being normal.")
 
 
+_from_analyses = click.option(
+    "--from-analyses",
+    is_flag=True,
+    help="No table: the accepted results here that readers marked as of a normal head.",
+)
+_package = click.option(
+    "--package", metavar="NAME|DIGEST", help="Whose results, where several are."
+)
+
+
 @click.command("fit")
-@click.argument("cohort", type=_FILE)
+@click.argument("cohort", type=_FILE, required=False)
 @click.option("--name", required=True, help="Of the new reference: small letters, digits, hyphens.")
 @click.option("--title", default="", help="For people; made of the name unless given.")
 @click.option("--out", required=True, type=_FILE, help="Folder for NAME.json and NAME.html.")
+@_from_analyses
+@_package
 @_beside
 @_by
-def fit_command(*, cohort: Path, name: str, title: str, out: Path, beside: str, by: str) -> None:
+def fit_command(
+    *,
+    cohort: Path | None,
+    from_analyses: bool,
+    package: str | None,
+    name: str,
+    title: str,
+    out: Path,
+    beside: str,
+    by: str,
+) -> None:
     """Make a reference of status local from COHORT, a CSV of this hospital's normal children.
 
     Columns: child, age_days, sex (M, F), gestational_age_weeks (may be missing), protocol,
     package_sha256, intracranial_ml (may be missing), and one a region in mL. It writes the
-    reference, ready for `norms import`, and a page with its tables and plots.
+    reference, ready for `norms import`, and a page with its tables and plots. With --from-analyses
+    the children are those whose results a reader accepted here and called normal: of each child the
+    earliest.
     """
     from fontanelle.clock import SystemClock
     from fontanelle.norms.cohort import LEAST_PER_SEX, rules_of
@@ -53,9 +75,10 @@ def fit_command(*, cohort: Path, name: str, title: str, out: Path, beside: str, 
     from fontanelle.norms.reference import load
     from fontanelle.norms.site_page import Heading, site_page
 
+    source = source_of(cohort, "COHORT", from_analyses=from_analyses, package=package)
     like = _linear(beside)
     least = like.calibration.n_min_regression
-    children = _cohort(cohort, rules_of(like, least=least, least_per_sex=LEAST_PER_SEX))
+    children = children_of(source, rules_of(like, least=least, least_per_sex=LEAST_PER_SEX))
     fitted, made_at = fit(children, like), SystemClock().now()
     title = title or f"Regional volumes of normal children: {name}"
     document = document_of(fitted, children, like, name=name, title=title, made_at=made_at)
@@ -68,78 +91,56 @@ def fit_command(*, cohort: Path, name: str, title: str, out: Path, beside: str, 
 
 
 @click.command("calibrate")
-@click.option("--normals", required=True, type=_FILE, help="CSV of normal children, as for `fit`.")
+@click.option("--normals", type=_FILE, help="CSV of normal children, as for `fit`.")
 @click.option("--out", required=True, type=_FILE, help="File for the calibration.")
+@_from_analyses
+@_package
 @_beside
 @_by
-def calibrate_command(normals: Path, out: Path, beside: str, by: str) -> None:
+def calibrate_command(
+    *,
+    normals: Path | None,
+    from_analyses: bool,
+    package: str | None,
+    out: Path,
+    beside: str,
+    by: str,
+) -> None:
     """Measure how far this site lies from a reference, on its own normal children.
 
-    The calibration holds for the package and the label protocol of the table, and is ready for
-    `norms import`.
+    The calibration holds for the package and the label protocol of the table (or of the results
+    that readers marked normal), and is ready for `norms import`.
     """
     from fontanelle.clock import SystemClock
     from fontanelle.norms.calibration import calibrate, checks, serialise, status_of
     from fontanelle.norms.cohort import rules_of
 
+    source = source_of(normals, "--normals", from_analyses=from_analyses, package=package)
     reference = _linear(beside)
     prior = reference.calibration
-    children = _cohort(normals, rules_of(reference, least=prior.n_min_offset))
-    with _listing():
+    children = children_of(source, rules_of(reference, least=prior.n_min_offset))
+    with listing():
         calibration = calibrate(children, reference, made_at=SystemClock().now(), by=by)
     _write({out: serialise(calibration)})
     click.echo("\n".join(_calibrated_lines(calibration, checks(children, reference))))
     click.echo(f"Site status: {status_of(calibration.n, reference)}. Written: {out}")
     if calibration.n >= prior.n_min_regression:
         click.echo(
-            f"With {calibration.n} children a regression of your own is better: norms fit {normals}"
+            f"With {calibration.n} children a regression of your own is better: norms fit "
+            f"{normals or '--from-analyses'}"
         )
 
 
 def _linear(name: str) -> "Reference":
-    """Return a reference by name or file; refuse one that is no regression."""
-    from fontanelle.norms.reference import load, shipped, shipped_ids
+    """Return a reference by name or from a file; refuse one that is no regression."""
+    from service.commands.norms.files import reference_named
 
-    reference = shipped(name) if name in shipped_ids() else load(_text(Path(name)))
+    reference = reference_named(name)
     if not reference.linear_regions:
         raise Refused(
             Code.CALIBRATION_REFUSED, f"The reference {reference.id} is no regression on age, sex."
         )
     return reference
-
-
-def _cohort(path: Path, rules: "Rules") -> "Cohort":
-    from fontanelle.norms.cohort import read
-
-    with _listing():
-        return read(_text(path), rules)
-
-
-@contextmanager
-def _listing() -> Iterator[None]:
-    """Print what is wrong line by line, where it is more than one thing."""
-    from fontanelle.norms.mistakes import Malformed
-
-    try:
-        yield
-    except Malformed as error:
-        count = len(error.mistakes)
-        if count == 1:
-            raise
-        for mistake in error.mistakes:
-            click.echo(str(mistake), err=True)
-        raise Refused(
-            error.reason.code, f"{count} problems, listed above; nothing was written."
-        ) from error
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise Refused(Code.INPUT_NOT_FOUND, f"There is no file {path}.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise Refused(Code.INPUT_UNREADABLE, f"{path} cannot be read as UTF-8 text.") from error
 
 
 def _write(files: dict[Path, str]) -> None:

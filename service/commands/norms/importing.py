@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def import_command(file: Path, by: str, *, dry_run: bool) -> None:
     """Bring the reference (JSON or CSV) or the calibration (JSON) in FILE into the records.
 
-    All that is wrong with it is listed, and then nothing is taken. What is in never changes;
-    workers use it from their next start on.
+    All that is wrong with it is listed, and then nothing is taken. What is in never changes. A
+    calibration, and a newer revision of the reference that is served, count from the next analysis.
     """
     from service.commands.norms.files import naming_all_mistakes, text_of
 

@@ -133,6 +133,39 @@ def test_a_review_by_the_form_is_signed_and_shown(house: House) -> None:
     assert "Accepted by a reader" in page and "“Checked.”" in page and "PRELIMINARY" not in page
 
 
+@pytest.mark.parametrize(
+    ("normal", "kept", "said"),
+    [
+        ("yes", True, "Said to be a normal head."),
+        ("no", False, "Said not to be a normal head."),
+        ("", None, None),
+    ],
+)
+def test_the_form_asks_whether_the_head_is_normal_and_the_page_says_it(
+    house: House, normal: str, kept: bool | None, said: str | None
+) -> None:
+    analysis = house.result()
+    client = reader(house, Role.REVIEW, "Dr Ada")
+    page = client.get(f"/analyses/{analysis}").text
+    assert 'for="normal"' in page and '<select id="normal" name="normal"' in page
+
+    client.post(f"/analyses/{analysis}/review", data={"verdict": "accepted", "normal": normal})
+
+    assert client.get(f"/api/v1/analyses/{analysis}").json()["review"]["normal"] is kept
+    page = client.get(f"/analyses/{analysis}").text
+    assert ("normal head." in page) is (said is not None) and (said or "") in page
+
+
+def test_a_form_with_another_mark_changes_nothing(house: House) -> None:
+    analysis = house.result()
+    client = reader(house, Role.REVIEW)
+
+    form = {"verdict": "accepted", "normal": "perhaps"}
+    assert client.post(f"/analyses/{analysis}/review", data=form).status_code == 422
+
+    assert "PRELIMINARY" in client.get(f"/analyses/{analysis}").text
+
+
 @pytest.mark.parametrize("verdict", ["unreviewed", "maybe", ""])
 def test_a_form_with_a_word_that_is_none_changes_nothing(house: House, verdict: str) -> None:
     analysis = house.result()

@@ -51,10 +51,31 @@ def test_all_words_on_a_result_are_kept_and_the_last_one_counts(house: House) ->
     assert [each["person"] for each in found["reviews"]] == ["Dr Bob", "Dr Ada"]
 
 
+@pytest.mark.parametrize("normal", [True, False, None])
+def test_a_reader_says_whether_the_head_is_normal(house: House, normal: bool | None) -> None:
+    analysis = house.result()
+    client = house.as_(Role.REVIEW)
+    path = f"/api/v1/analyses/{analysis}"
+    assert client.get(path).json()["review"]["normal"] is None
+
+    answer = client.post(f"{path}/review", json={"verdict": "accepted", "normal": normal})
+
+    assert answer.json()["normal"] is normal
+    found = client.get(path).json()
+    assert found["review"]["normal"] is normal
+    assert [each["normal"] for each in found["reviews"]] == [normal]
+    unknown = {each["path"]: each["sentence"] for each in found["unknown"]}
+    said = ("review.normal" in unknown, "reviews[0].normal" in unknown)
+    assert said == (normal is None, normal is None)
+
+
 @pytest.mark.parametrize(
     "body",
     [
         {},
+        {"verdict": "accepted", "normal": "yes"},
+        {"verdict": "accepted", "normal": 1},
+        {"normal": True},
         {"verdict": "unreviewed"},
         {"verdict": "maybe"},
         {"verdict": "accepted", "comment": "x" * 4001},

@@ -88,9 +88,10 @@ def test_offsets_hold_the_truth_as_often_as_they_say() -> None:
     found = norms.calibrations(XI, 20, 2000)
 
     assert found.coverage == pytest.approx(95.0, abs=1.5)
-    assert found.refused_by_one_sd == pytest.approx(5.0, abs=1.0)
-    # docs/references.md says: one calibration in four.
-    assert 20.0 < found.refused_by_sd < 30.0
+    assert found.one_outside_95 == pytest.approx(5.0, abs=1.0)
+    assert 20.0 < found.outside_95 < 30.0
+    # docs/references.md says: one in thirty.
+    assert 2.0 < found.refused_by_sd < 5.0
 
 
 @pytest.mark.parametrize(
@@ -101,8 +102,9 @@ def test_offsets_hold_the_truth_as_often_as_they_say() -> None:
         norms.wrong_table(XI, 2000),
         norms.pooled_table(XI, 2000),
         norms.calibration_table(XI, 20),
+        norms.spread_table(XI, 20),
     ],
-    ids=["recovery", "true", "wrong", "pooled", "calibration"],
+    ids=["recovery", "true", "wrong", "pooled", "calibration", "spread"],
 )
 def test_every_table_is_sound_markdown(lines) -> None:
     title, *rest = lines

@@ -1,5 +1,6 @@
 """From checkpoints to a package of two steps: all of it or nothing, and nothing overwritten."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,41 +8,22 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed (extra `train`)")
 
-from fontanelle.errors import Code, FontanelleError, Refused  # noqa: E402
+from fontanelle.errors import Code, Refused  # noqa: E402
 from fontanelle.imaging.pose import Canonical  # noqa: E402
-from models.export import Said, export_package, packaging  # noqa: E402
-from models.package import load  # noqa: E402
+from models.export import Evaluation, Said, export_package, packaging  # noqa: E402
+from models.package import file_sha256, load  # noqa: E402
 from models.training.config import TrainingConfig  # noqa: E402
 from models.training.train import Run  # noqa: E402
+from tests.integration.models.tiny import tiny  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
-CONFIG = """
-protocol = "xi2025-matched"
-window_hu = [-30.0, 130.0]
-seed = 1
-learning_rate = 2e-3
-warmup = 2
-averaging = 0.5
-heads = {toddler_24mo = 1.0}
-[architecture]
-classes = 13
-base = 2
-widest = 4
-kernel = [3, 3, 3]
-stem = false
-[[phases]]
-iterations = 6
-batch = 2
-field = [32, 32, 32]
-"""
+CONFIG = tiny(base=2, widest=4, side=32)
 SAID = Said(
     name="tiny",
     version="0",
     model_card="Knows nothing.",
     known_limits=('It calls all "background".',),
-    measurement_error_percent={"brainstem": 1.2},
-    metrics={"dice": {"mean": 0.0}},
     likeness_samples=0,
 )
 
@@ -83,8 +65,8 @@ def test_two_checkpoints_become_a_package_that_loads(
     np.testing.assert_allclose(package.canonical.center_lps_mm, small.center_lps_mm)
     assert package.localiser is not None
     assert package.known_limits == SAID.known_limits
-    assert package.measurement_error_percent == {"brainstem": 1.2}
-    assert package.metrics == {"dice": {"mean": 0.0}}
+    assert package.measurement_error_percent == {}
+    assert package.metrics == {}
     assert not package.qualified
     assert sorted(path.name for path in tmp_path.iterdir()) == ["package"]
 
@@ -100,14 +82,39 @@ def test_two_checkpoints_become_a_package_that_loads(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["package"]
 
 
+def test_a_package_holds_what_was_found_of_its_own_networks_and_no_others(
+    checkpoint: Path, small: Canonical, tmp_path: Path
+) -> None:
+    folder = tmp_path / "package"
+    export_package(checkpoint, checkpoint, folder, SAID)
+    files = ("model.onnx", "localiser.onnx")
+    networks = {name: file_sha256(folder / name) for name in files}
+    found = Evaluation(networks, {"brainstem": 1.2}, {"planted": {"slope": "1.0"}}, qualified=True)
+
+    export_package(checkpoint, checkpoint, folder, replace(SAID, evaluation=found), replace=True)
+
+    package = load(folder)
+    assert package.qualified
+    assert package.measurement_error_percent == {"brainstem": 1.2}
+    assert package.metrics == {"planted": {"slope": "1.0"}}
+    assert small.field == (32, 32, 32)
+
+    of_others = replace(found, networks=networks | {"localiser.onnx": "0" * 64})
+    new = tmp_path / "new"
+    with pytest.raises(Refused, match=r"another localiser\.onnx"):
+        export_package(checkpoint, checkpoint, new, replace(SAID, evaluation=of_others))
+    assert not new.exists()
+
+
 def test_an_export_that_fails_leaves_nothing_and_takes_nothing_away(
     checkpoint: Path, small: Canonical, tmp_path: Path
 ) -> None:
     folder = tmp_path / "package"
     folder.mkdir()
     (folder / "kept").write_text("mine")
-    wrong = Said("x", "1", "card", measurement_error_percent={"pons": 1.0}, likeness_samples=0)
-    with pytest.raises(FontanelleError, match="pons"):
+    digests = {"model.onnx": "0" * 64}
+    wrong = replace(SAID, evaluation=Evaluation(digests, {}, {}, qualified=True))
+    with pytest.raises(Refused, match=r"another model\.onnx"):
         export_package(checkpoint, checkpoint, folder, wrong, replace=True)
     assert [path.name for path in tmp_path.iterdir()] == ["package"]
     assert (folder / "kept").read_text() == "mine"

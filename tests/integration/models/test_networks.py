@@ -1,14 +1,16 @@
 """The networks: what the papers say of them, what they learn, what the export makes of them."""
 
+from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 # The imports below need it, so this comes before any marker; conftest lets no skip pass in CI.
 torch = pytest.importorskip("torch", reason="torch is not installed (extra `train`)")
 
 from fontanelle.errors import Code, Refused  # noqa: E402
-from models.export.to_onnx import Served, export_onnx, folded, parity  # noqa: E402
+from models.export.to_onnx import Served, export_onnx, folded, parity, run_onnx  # noqa: E402
 from models.network import (  # noqa: E402
     NETWORKS,
     Architecture,
@@ -16,7 +18,11 @@ from models.network import (  # noqa: E402
     build,
     count_convolutions,
 )
-from models.training.losses import LOSSES, soft_targets  # noqa: E402
+from models.training import train  # noqa: E402
+from models.training.losses import LOSSES  # noqa: E402
+from models.training.protocol import MIRRORED  # noqa: E402
+from worker.inference.engine import Network as NetworkFile  # noqa: E402
+from worker.inference.open_vino import open_openvino  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -89,7 +95,49 @@ def test_logits_come_back_at_the_resolution_of_the_image(architecture: Architect
         image = torch.zeros(1, 1, side, 2 * side, side)
         assert network(image).shape == (1, 4, side, 2 * side, side)
         own = (side // step, 2 * side // step, side // step)
-        assert network.features(image).shape == (1, 4, *own)
+        assert network.features(image).shape[2:] == own
+
+
+@every_network
+def test_the_logits_of_every_corner_together_are_those_of_the_image(
+    architecture: Architecture,
+) -> None:
+    torch.manual_seed(0)
+    network = build(architecture).eval()
+    torch.nn.init.normal_(network.output.bias)
+    image = torch.randn(2, 1, 64, 32, 32)
+    step = architecture.step
+    together = torch.full((2, 4, 64, 32, 32), torch.nan)
+    with torch.inference_mode():
+        features = network.features(image)
+        for s, r, c in product(range(step), repeat=3):
+            logits = network.logits_from(features, (s, r, c))
+            together[:, :, s::step, r::step, c::step] = logits
+        assert torch.allclose(together, network(image), atol=1e-5)
+
+
+@every_network
+def test_the_loss_of_all_corners_is_that_of_the_image(
+    architecture: Architecture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    network = build(architecture).eval()
+    image, classes = toy(1, 0)
+    with torch.inference_mode():
+        logits = network(image)
+        # torch's own, not the one that is looked at.
+        expected = torch.nn.functional.cross_entropy(logits, classes)
+        monkeypatch.setattr(train, "CORNERS", 8)
+        found = train.loss_of(network, LOSSES["cross_entropy"], image, classes.byte(), bf16=False)
+    assert float(found) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_behind_a_stem_other_corners_are_looked_at_each_time() -> None:
+    torch.manual_seed(0)
+    drawn = [frozenset(train._corners(2)) for _ in range(20)]
+    assert all(len(corners) == train.CORNERS for corners in drawn)
+    assert frozenset().union(*drawn) == set(product(range(2), repeat=3))
+    assert train._corners(1) == [(0, 0, 0)]
 
 
 @every_network
@@ -106,15 +154,15 @@ def test_every_network_learns_a_ball_in_a_few_steps(architecture: Architecture) 
     network = build(architecture).train()
     loss = LOSSES["dice_l2" if architecture.kind == "vnet" else "dice_ce"]
     optimizer = torch.optim.AdamW(network.parameters(), lr=2e-2)
-    for iteration in range(15):
+    # Behind a stem an iteration looks at a quarter of the voxels.
+    for iteration in range(30 if architecture.stem else 15):
         image, classes = toy(2, iteration)
-        target = torch.stack([soft_targets(one, 4, architecture.step) for one in classes])
         optimizer.zero_grad()
-        loss(network.features(image), target, network).backward()
+        train.loss_of(network, loss, image, classes, bf16=False).backward()
         optimizer.step()
     image, classes = toy(2, 1000)
     with torch.inference_mode():
-        # The batch's own statistics: fifteen steps are too few for the running ones.
+        # The batch's own statistics: a few steps are too few for the running ones.
         found = network(image).argmax(dim=1)
     both = ((found == 1) & (classes == 1)).sum()
     assert 2 * both / ((found == 1).sum() + (classes == 1).sum()) > 0.9
@@ -142,6 +190,31 @@ def test_every_exported_network_gives_the_classes_of_torch(
     found = parity(Served(network), torch.randn(1, 1, 64, 32, 32), tmp_path)
     assert found.classes == 0.0
     assert found.logits < 1e-4
+
+
+def test_a_network_that_looks_both_ways_gives_mirrored_classes_for_a_mirrored_head(
+    tmp_path: Path,
+) -> None:
+    torch.manual_seed(0)
+    network = build(Architecture(classes=13, base=4, widest=16, stem=True)).eval()
+    # Fresh weights name two classes; these name most of them.
+    torch.nn.init.normal_(network.output.weight, std=5.0)
+    torch.nn.init.zeros_(network.output.bias)
+    served = Served(folded(network), MIRRORED.tolist())
+    path = tmp_path / "model.onnx"
+    export_onnx(served, path, (32, 32, 32))
+    image = np.random.default_rng(0).normal(size=(64, 32, 32)).astype(np.float32)
+    backwards = np.ascontiguousarray(image[:, :, ::-1])
+    engine = open_openvino(NetworkFile(path, (image.shape,), "0" * 64))
+    as_is = run_onnx(path, image[None, None])[0]
+    by_torch = served(torch.from_numpy(image)[None, None])[0].numpy()
+
+    assert len(np.unique(as_is)) > 3
+    assert (as_is != by_torch).mean() < 1e-4
+    assert (engine.segment(image) != by_torch).mean() < 1e-4
+    for mirrored in (run_onnx(path, backwards[None, None])[0], engine.segment(backwards)):
+        assert (mirrored == MIRRORED[as_is[:, :, ::-1]]).mean() > 0.999
+    assert parity(served, torch.from_numpy(image)[None, None], tmp_path).classes < 1e-4
 
 
 def test_an_unknown_network_is_refused_with_those_that_exist() -> None:

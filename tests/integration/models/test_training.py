@@ -1,4 +1,4 @@
-"""Configurations, training and export; needs torch."""
+"""Configurations and training; needs torch."""
 
 import re
 from importlib.resources import files
@@ -12,37 +12,16 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed (extra `train`)")
 
 from fontanelle.errors import Code, Refused  # noqa: E402
-from models.export import Served, export_onnx, folded, parity  # noqa: E402
-from models.export.to_onnx import run_onnx  # noqa: E402
-from models.network import Architecture, build  # noqa: E402
 from models.training import heads  # noqa: E402
 from models.training.config import FOLDS, TrainingConfig, config_text  # noqa: E402
-from models.training.losses import soft_targets  # noqa: E402
 from models.training.protocol import MIRRORED, OUTER_CSF, XI2025_MATCHED  # noqa: E402
 from models.training.train import Run, train  # noqa: E402
+from tests.integration.models.tiny import tiny  # noqa: E402
 from tests.regions import REGIONS  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
-TINY = """
-protocol = "xi2025-matched"
-window_hu = [-30.0, 130.0]
-seed = 1
-learning_rate = 2e-3
-warmup = 2
-averaging = 0.5
-heads = {toddler_24mo = 1.0}
-[architecture]
-classes = 13
-base = 4
-widest = 16
-kernel = [3, 3, 3]
-stem = true
-[[phases]]
-iterations = 6
-batch = 2
-field = [64, 64, 64]
-"""
+TINY = tiny()
 
 
 @pytest.fixture(scope="module")
@@ -69,19 +48,8 @@ def test_every_structure_has_a_class_and_the_brain_is_in_its_skull(toddler: head
     assert parenchyma_ml == pytest.approx(1064, rel=0.01)
 
 
-@pytest.mark.parametrize("step", [1, 2])
-def test_soft_targets_share_out_every_voxel(step: int) -> None:
-    classes = torch.randint(0, 13, (8, 8, 8), generator=torch.Generator().manual_seed(0))
-    target = soft_targets(classes, 13, step)
-    assert target.shape == (13, 8 // step, 8 // step, 8 // step)
-    assert torch.allclose(target.sum(dim=0), torch.ones(target.shape[1:]))
-    counts = torch.bincount(classes.flatten(), minlength=13).float()
-    assert torch.allclose(target.sum(dim=(1, 2, 3)) * step**3, counts)
-
-
 def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
-    short = TINY.replace("iterations = 6", "iterations = 3")
-    first = Run.fresh(short, torch.device("cpu"))
+    first = Run.fresh(tiny(iterations=3), torch.device("cpu"))
     train(first, tmp_path, save_every=1)
     resumed = Run.resume(tmp_path / "checkpoint.pt", torch.device("cpu"), TINY)
     assert resumed.iteration == 3
@@ -94,7 +62,7 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 def test_training_learns(tmp_path: Path) -> None:
-    text = TINY.replace("iterations = 6", "iterations = 40").replace("[64, 64, 64]", "[32, 64, 64]")
+    text = tiny(iterations=30, learning_rate=2e-2).replace("[64, 64, 64]", "[32, 64, 64]")
     train(Run.fresh(text, torch.device("cpu")), tmp_path)
     rows = (tmp_path / "log.jsonl").read_text().splitlines()
     losses = [float(row.split('"loss": ')[1].split(",")[0]) for row in rows]
@@ -151,23 +119,3 @@ def test_the_learning_rate_rises_stays_and_falls() -> None:
     assert set(rates[flat]) == {config.learning_rate}
     assert rates[-1] == pytest.approx(0.01 * config.learning_rate, rel=0.05)
     assert all(a >= b for a, b in pairwise(rates[config.warmup :]))
-
-
-def test_a_network_that_looks_both_ways_gives_mirrored_classes_for_a_mirrored_head(
-    tmp_path: Path,
-) -> None:
-    torch.manual_seed(0)
-    architecture = Architecture(classes=13, base=4, widest=16, kernel=(3, 3, 3), stem=True)
-    network = build(architecture)
-    # Fresh weights name two classes; these name most of them.
-    torch.nn.init.normal_(network.output.weight, std=5.0)
-    torch.nn.init.zeros_(network.output.bias)
-    served = Served(folded(network), MIRRORED.tolist())
-    export_onnx(served, tmp_path / "model.onnx", (32, 32, 32))
-    image = np.random.default_rng(0).normal(size=(1, 1, 64, 32, 32)).astype(np.float32)
-    as_is = run_onnx(tmp_path / "model.onnx", image)
-    mirrored = run_onnx(tmp_path / "model.onnx", np.ascontiguousarray(image[..., ::-1]))
-    same = (mirrored == MIRRORED[as_is[..., ::-1]]).mean()
-    assert same > 0.999
-    assert len(np.unique(as_is)) > 3
-    assert parity(served, torch.from_numpy(image), tmp_path).classes < 1e-4

@@ -24,28 +24,9 @@ from models.training.warm_start import (  # noqa: E402
     start_from,
 )
 from service import cli  # noqa: E402
+from tests.integration.models.tiny import tiny  # noqa: E402
 
 pytestmark = pytest.mark.torch
-
-TINY = """
-protocol = "xi2025-matched"
-window_hu = [-30.0, 130.0]
-seed = 1
-learning_rate = 2e-3
-warmup = 2
-averaging = 0.5
-heads = {toddler_24mo = 1.0}
-[architecture]
-classes = 13
-base = 4
-widest = 16
-kernel = [3, 3, 3]
-stem = true
-[[phases]]
-iterations = 6
-batch = 2
-field = [64, 64, 64]
-"""
 
 SMALL = Architecture(classes=4, base=4, widest=16, stem=True)
 
@@ -135,7 +116,7 @@ def shipped_network() -> ResUNet:
     base = shapes["network.encoder.0.first.0.weight"][0]
     return ResUNet(
         Architecture(
-            classes=shapes["network.output.weight"][0],
+            classes=shapes["network.output.bias"][0],
             base=base,
             widest=shapes["network.encoder.4.first.0.weight"][0],
             stem=stem,
@@ -207,7 +188,7 @@ def test_training_from_a_wrong_start_is_refused_before_anything_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config, out = tmp_path / "tiny.toml", tmp_path / "run"
-    config.write_text(TINY)
+    config.write_text(tiny())
     other = saved(trained(OTHER["wider"]), tmp_path)
     arguments = ["models", "train", str(config), "--out", str(out), "--init"]
 

@@ -106,7 +106,7 @@ def test_a_check_says_what_is_missing_and_what_to_do(empty_database_url: str) ->
     said = refusal(lambda: migrate.check(empty_database_url)).reason.sentence
 
     assert "none" in said
-    assert "0002" in said
+    assert "0003" in said
     assert "fontanelle db upgrade" in said
 
 

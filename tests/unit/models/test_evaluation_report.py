@@ -5,6 +5,7 @@ import json
 from models.evaluation.report import (
     Gate,
     Section,
+    Subject,
     Table,
     as_json,
     as_markdown,
@@ -16,6 +17,7 @@ from models.evaluation.report import (
 )
 
 NAN = float("nan")
+SUBJECT = Subject("Accuracy", ("A fact.",), {"model.onnx": "0a"}, quick=True)
 
 
 def section(*gates: Gate) -> Section:
@@ -38,12 +40,16 @@ def test_a_gate_holds_at_its_limit_and_not_beyond() -> None:
 def test_what_was_not_measured_never_holds() -> None:
     assert at_most("error", 2.5, NAN).holds is None
     assert between("slope", 0.95, 1.05, NAN).holds is None
-    text = as_markdown("Accuracy", [], [section(not_measured("series", "1.5 %", "none given"))])
+    text = as_markdown(
+        Subject("Accuracy"), [section(not_measured("series", "1.5 %", "none given"))]
+    )
     assert "| accuracy | series | 1.5 % | not measured: none given | ? |" in text
 
 
 def test_a_missed_gate_is_printed_with_the_figure_asked() -> None:
-    text = as_markdown("Accuracy", [], [section(at_most("error", 2.5, 8.0, where="brainstem"))])
+    text = as_markdown(
+        Subject("Accuracy"), [section(at_most("error", 2.5, 8.0, where="brainstem"))]
+    )
     assert "| accuracy | error | at most 2.5 % | 8.00 % (brainstem) | **no** |" in text
 
 
@@ -53,7 +59,9 @@ def test_a_figure_that_just_misses_is_not_rounded_into_holding() -> None:
 
 
 def test_json_says_the_same_and_has_null_for_what_is_no_number() -> None:
-    made = json.loads(as_json("Accuracy", ["A fact."], [section(at_most("error", 2.5, 8.0))]))
+    made = json.loads(as_json(SUBJECT, [section(at_most("error", 2.5, 8.0))]))
+    assert made["networks"] == {"model.onnx": "0a"}
+    assert made["quick"] is True
     (told,) = made["sections"]
     assert told["gates"] == [
         {

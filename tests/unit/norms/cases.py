@@ -1,7 +1,7 @@
 """Children, references and worked examples that the tests of the norms share.
 
 The worked examples are not computed by the code under test. Expectations and z follow the
-formula of docs/norms.md, computed a second time by an ordinary least squares fit (statsmodels)
+formula of docs/references.md, computed a second time by an ordinary least squares fit (statsmodels)
 of an artificial cohort with exactly the published n, means, SDs and shares; centiles were
 checked by 4 million draws. The site's offset is 0 in them. They hold to 1e-4.
 """

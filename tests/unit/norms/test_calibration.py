@@ -11,12 +11,14 @@ from scipy import stats
 
 from fontanelle.errors import Code, Refused
 from fontanelle.norms.calibration import (
+    RegionCheck,
     calibrate,
     checks,
     parse,
     sd_ratio_limits,
     serialise,
     shrunken_offset,
+    spread_mistakes,
     status_of,
 )
 from fontanelle.norms.cohort import read, rules_of
@@ -80,12 +82,43 @@ def test_an_offset_is_drawn_towards_zero_and_never_beyond_what_was_seen(mean, sd
 
 @pytest.mark.parametrize(
     ("n", "low", "high"),
-    [(20, 0.685, 1.315), (30, 0.744, 1.256), (50, 0.803, 1.197), (100, 0.861, 1.139)],
+    [(20, 0.685, 1.315), (30, 0.744, 1.256), (50, 0.802, 1.197), (100, 0.861, 1.139)],
 )
-def test_the_limits_of_an_sd_are_those_of_chi_squared(n, low, high) -> None:
-    assert sd_ratio_limits(n) == pytest.approx((low, high), abs=1e-3)
+def test_the_limits_of_one_regions_sd_are_those_of_chi_squared(n, low, high) -> None:
+    assert sd_ratio_limits(n, 1) == pytest.approx((low, high), abs=6e-4)
     ends = np.sqrt(stats.chi2.ppf([0.025, 0.975], n - 1) / (n - 1))
-    assert sd_ratio_limits(n) == pytest.approx(tuple(ends), rel=1e-9)
+    assert sd_ratio_limits(n, 1) == pytest.approx(tuple(ends), rel=1e-9)
+
+
+@given(st.integers(20, 500), st.integers(2, 100))
+def test_of_many_regions_each_has_sidaks_share_of_the_level(n, regions) -> None:
+    each = 1.0 - 0.95 ** (1.0 / regions)
+
+    low, high = sd_ratio_limits(n, regions)
+
+    outside = stats.chi2.cdf(low**2 * (n - 1), n - 1) + stats.chi2.sf(high**2 * (n - 1), n - 1)
+    assert outside == pytest.approx(each, rel=1e-6)
+    assert 1.0 - (1.0 - outside) ** regions == pytest.approx(0.05, rel=1e-6)
+
+
+def site(ratio: float, regions: int) -> tuple[RegionCheck, ...]:
+    """Return the checks of a site whose first region scatters so many times as it should."""
+    estimate = shrunken_offset(0.0, 16.6, 12.0, 20)
+    return tuple(
+        RegionCheck(f"region_{at}", estimate, ratio if at == 0 else 1.0, 0.0)
+        for at in range(regions)
+    )
+
+
+@pytest.mark.parametrize(
+    ("ratio", "regions", "is_refused"),
+    [(1.32, 1, True), (1.32, 10, False), (1.48, 10, True), (0.68, 1, True), (0.68, 10, False)],
+)
+def test_the_limits_follow_from_how_many_regions_are_tested(ratio, regions, is_refused) -> None:
+    # Twenty heads: 0.685 to 1.315 for one region, 0.571 to 1.466 for ten.
+    mistakes = spread_mistakes(site(ratio, regions), 20)
+
+    assert [each.where for each in mistakes] == (["region_0"] if is_refused else [])
 
 
 def test_a_site_that_measures_three_percent_more_is_found_to_do_so() -> None:

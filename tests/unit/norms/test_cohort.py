@@ -125,6 +125,12 @@ def test_unknown_missing_and_repeated_columns_are_errors() -> None:
     ]
 
 
+def test_rows_are_counted_as_a_sheet_shows_them_empty_ones_included() -> None:
+    table = text(rows(30, 1)).replace("left_frontal", "frontal_left", 1)
+
+    assert problems("\n\n" + table)[0] == "row 3: the column 'frontal_left' is not known."
+
+
 def test_a_row_with_too_few_cells_is_named() -> None:
     lines = text(rows(30, 1)).splitlines()
     lines[4] = lines[4].rpartition(",")[0]

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from fontanelle.errors import Code, Reason
 from fontanelle.norms.comparison import Sex
 from fontanelle.norms.head_charts import (
-    Lms,
     cdc_2000,
     chart_from_rows,
     mean_cephalic_index,
     mean_intracranial_ml,
 )
 from fontanelle.norms.head_size import Measured, Source, head_size
+from fontanelle.norms.lms import Lms
 from fontanelle.norms.statistics import centile
 
 Example = tuple[Sex, int, float, float, float, float, float, float]

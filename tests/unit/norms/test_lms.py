@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fontanelle.norms.lms import between_rows, lms_value, lms_z
+from fontanelle.norms.lms import Lms, LmsRow, between_rows, lms_value, lms_z
 from fontanelle.norms.statistics import centile
 
 powers = st.floats(-3, 3)
@@ -60,7 +60,13 @@ def test_a_z_that_no_child_can_have_is_refused(z, power) -> None:
 
 
 def test_between_rows_l_m_and_s_are_linear_and_nothing_is_extrapolated() -> None:
-    assert between_rows(np.array([15.0]), [10, 20], [1.0, 3.0]) == pytest.approx([2.0])
+    rows = [LmsRow(10, Lms(1.0, 40.0, 0.1)), LmsRow(20, Lms(3.0, 50.0, 0.2))]
+
+    power, median, variation = between_rows(rows, np.array([15.0, 20.0]))
+
+    assert power == pytest.approx([2.0, 3.0])
+    assert median == pytest.approx([45.0, 50.0])
+    assert variation == pytest.approx([0.15, 0.2])
     for outside in (9.9, 20.1):
         with pytest.raises(ValueError, match="10 and 20"):
-            between_rows(np.array([outside]), [10, 20], [1.0, 3.0])
+            between_rows(rows, np.array([outside]))

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import pytest
+from scipy import stats
 
 from fontanelle.errors import Code
 from fontanelle.norms.compare import compare
@@ -19,6 +20,7 @@ from fontanelle.norms.comparison import (
 from fontanelle.norms.document import ModelKind
 from fontanelle.norms.mistakes import Malformed
 from fontanelle.norms.reference import load
+from fontanelle.norms.units import volume_mistakes
 from fontanelle.norms.values import LmsNorm, MeanSdNorm, Reference
 from tests.unit.norms import others
 from tests.unit.norms.cases import region
@@ -47,6 +49,38 @@ def test_a_reference_of_means_and_sds_compares_abdominal_organs() -> None:
     assert found.asymmetry[0].z == pytest.approx((5.1282 - 3.0) / 4.0, abs=1e-4)
 
 
+CORRELATIONS = {
+    "order": ["liver", "left_kidney", "right_kidney"],
+    "of": "deviations from the means",
+    "status": "local",
+    "source": others.INVENTED,
+    "central": [[1.0, 0.3, 0.2], [0.3, 1.0, 0.8], [0.2, 0.8, 1.0]],
+}
+
+
+def test_the_sum_of_means_scatters_as_the_correlations_say() -> None:
+    reference = load(others.text_of(others.mean_sd() | {"correlations": CORRELATIONS}))
+
+    total = compared(reference).total
+
+    # Liver 500 ± 50, kidneys 80 ± 8 and 76 ± 7.6; 64 children.
+    variance = 50**2 + 8**2 + 7.6**2 + 2 * (0.3 * 50 * 8 + 0.2 * 50 * 7.6 + 0.8 * 8 * 7.6)
+    z = (550 + 80 + 76 - 656) / math.sqrt(variance)
+    assert total is not None and total.expected_ml == 656.0
+    assert total.z == pytest.approx(z)
+    # Crawford and Howell, 63 degrees of freedom.
+    assert total.centile == pytest.approx(100 * stats.t(63).cdf(z / math.sqrt(65 / 64)))
+
+
+@pytest.mark.parametrize("make", [others.mean_sd, others.lms])
+def test_there_is_no_sum_without_correlations_nor_of_medians(make: Any) -> None:
+    members = make()
+    if make is others.lms:
+        members["correlations"] = CORRELATIONS
+
+    assert compared(load(others.text_of(members))).total is None
+
+
 def test_a_reference_of_lms_rows_compares_abdominal_organs() -> None:
     reference = load(others.text_of(others.lms()))
 
@@ -57,6 +91,17 @@ def test_a_reference_of_lms_rows_compares_abdominal_organs() -> None:
     # Half way between 1,800 and 2,000 days the median is 500 x 1.025; L = -0.5, S = 0.1.
     median = 500 * 1.025
     assert region(found, "liver").z == pytest.approx(((550 / median) ** -0.5 - 1) / (-0.5 * 0.1))
+
+
+def test_volumes_of_girls_alone_are_looked_at_beside_their_own_rows() -> None:
+    members = others.lms()
+    members["validity"]["sexes"] = ["F"]
+    for each in members["regions"]:
+        each["lms"]["rows"] = [row for row in each["lms"]["rows"] if row["sex"] == "F"]
+    reference = load(others.text_of(members))
+
+    assert list(volume_mistakes(VOLUMES_ML, reference)) == []
+    assert "mm3" in next(volume_mistakes(VOLUMES_ML | {"liver": 5e5}, reference))
 
 
 @pytest.mark.parametrize("make", [others.mean_sd, others.lms])

@@ -25,7 +25,7 @@ from tests.unit.norms.cases import (
 )
 
 
-# By the formula of docs/norms.md, and by ordinary least squares on an artificial cohort.
+# By the formula of docs/references.md, and by ordinary least squares on an artificial cohort.
 @pytest.mark.parametrize(
     ("child", "table", "expected_ml", "z"),
     [
@@ -128,7 +128,7 @@ def test_the_packages_measured_error_widens_the_intervals_and_moves_no_z(percent
             None,
             pytest.approx(percent),
         )
-    # On average over the regions, as docs/norms.md has it.
+    # On average over the regions, as docs/references.md has it.
     ratio = np.mean([n.mean.value / n.residual_sd.value for n in XI.linear_regions])
     assert 1.959964 * percent / 100 * ratio == pytest.approx(wider, abs=0.02)
 
