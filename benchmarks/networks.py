@@ -1,6 +1,6 @@
 """The paper's comparison on the same data and budget: which network measures best for its cost.
 
-    python -m benchmarks.networks [--seconds 300] [--spacing-mm 2.75] [--preprocessing hu_window]
+    python -m benchmarks.networks [--seconds 300] [--spacing-mm 3] [--preprocessing hu_window]
 
 Each network learns from one stream of synthesised heads, the same samples in the same order, until
 it has used so many CPU-seconds; it is then tried on held-out heads that another painter drew

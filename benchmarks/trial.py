@@ -34,8 +34,8 @@ from models.training.train import has_bf16, loss_of
 
 FIELD: Final = (64, 64, 64)
 """Divisible by 32, as the stem asks."""
-SPACING_MM: Final = 2.75
-BATCH: Final = 2
+SPACING_MM: Final = 3.0
+BATCH: Final = 1
 LEARNING_RATE: Final = 2e-3
 WARM_UP: Final = 0.05
 """Share of the budget over which the rate rises; then it falls by half a cosine."""

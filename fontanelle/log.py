@@ -39,6 +39,7 @@ class Fields(TypedDict, total=False):
     fitness: str
     engine: str
     destination: str
+    reference: str
 
 
 OURS: Final = ("fontanelle", "models", "worker", "service")

@@ -83,7 +83,7 @@ class Workshop:
     def _claimed(self, analysis_id: int) -> Work | None:
         newer = self.shelf.follow(self.records, self.settings.reference, tooling_of(self.tools))
         if newer is not None:
-            log.event(_log, "worker.reference", version=newer)
+            log.event(_log, "worker.reference", reference=newer)
         with self.records.begin() as session:
             return leases.claim(
                 session,

@@ -28,13 +28,19 @@ STARTS_DEG = (
 AFFINE_STEPS = 120
 DEMONS_STEPS = ((2, 60), (1, 40))
 """Shrink factor and iterations."""
-SMOOTH_VOXELS = 1.8
-"""Of the displacement, after each iteration: gyri of two people do not match, lobes do."""
+UPDATE_SMOOTH_VOXELS = 1.5
+"""Of each iteration's step. Most of the smoothing is here, as in the SyN of ANTs: it lets a bend
+grow as large as it has to, where smoothing of the whole displacement holds it back."""
+SMOOTH_VOXELS = 1.0
+"""Of the displacement, after each iteration: gyri of two people do not match, lobes do. Without it
+the field folds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where the search begins: middles of both heads and how much larger the template's is."""
+    """Where the search begins: middles of what both skulls hold, and how much larger the
+    template's is.
+    """
 
     fixed_lps_mm: tuple[float, float, float]
     moving_lps_mm: tuple[float, float, float]
@@ -140,6 +146,8 @@ def _deformable(
     for shrink, steps in DEMONS_STEPS:
         demons = sitk.FastSymmetricForcesDemonsRegistrationFilter()
         demons.SetNumberOfIterations(steps)
+        demons.SetSmoothUpdateField(True)
+        demons.SetUpdateFieldStandardDeviations(UPDATE_SMOOTH_VOXELS)
         demons.SetSmoothDisplacementField(True)
         demons.SetStandardDeviations(SMOOTH_VOXELS)
         small, small_laid = _shrunk(target, shrink), _shrunk(laid, shrink)

@@ -255,7 +255,7 @@ def _laid(one: Template, target: Target) -> tuple[Fit, NDArray[np.uint8]]:
     compared = ndimage.binary_dilation(target.inside, iterations=reach)
     mask = itk_image(compared.astype(np.uint8), target.field)
     scale = (one.head.inside_ml / target.head.inside_ml) ** (1 / 3)
-    start = Start(target.head.center_lps_mm, one.head.center_lps_mm, scale)
+    start = Start(_middle(target.inside, target.field), _middle(one.classes, one.grid), scale)
     transform = aligned(fixed, mask, moving, start)
     within = _moved(one, transform, target.field) > 0
     both = float((within & target.inside).sum())
@@ -265,6 +265,12 @@ def _laid(one: Template, target: Target) -> tuple[Fit, NDArray[np.uint8]]:
         inside_dice=2.0 * both / float(within.sum() + target.inside.sum()),
     )
     return fit, _moved(one, transform, target.fine)
+
+
+def _middle(mask: NDArray[np.generic], grid: Geometry) -> tuple[float, float, float]:
+    """Return the mean place of a mask in LPS mm; the middle of a head's box may lie in its neck."""
+    x, y, z = grid.to_patient(np.argwhere(mask).mean(axis=0)).tolist()
+    return x, y, z
 
 
 def _moved(one: Template, transform: sitk.Transform, grid: Geometry) -> NDArray[np.uint8]:

@@ -16,4 +16,5 @@ def test_the_benchmark_prints_a_line_for_every_way_to_compare(
         "derived, before calibration",
         "calibrated",
         "local: t, non-central t",
+        "local, of 120 children",
     ]
