@@ -16,7 +16,6 @@ import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code as CodedConcept
 
+from benchmarks.rates import gemm_gflop_per_s, gflop, least_s
 from fontanelle.clock import SystemClock
 from fontanelle.imaging.geometry import Grid, LabelArray
 from fontanelle.imaging.series import read_study, sorted_instances
@@ -138,55 +138,22 @@ def _median_least(seconds: list[float]) -> str:
     return f"{statistics.median(seconds):.2f} | {min(seconds):.2f}"
 
 
-def _least_s(work: Callable[[], object], runs: int) -> float:
-    work()
-    times = []
-    for _ in range(runs):
-        started = time.monotonic()
-        work()
-        times.append(time.monotonic() - started)
-    return min(times)
-
-
 def _print_network(package: Package, engine: Engine, runs: int) -> None:
     image = package.golden_case().image
-    gflop = _gflop(package, image.shape)
-    gemm_rate = _gemm_gflop_per_s()
+    work = gflop(package.network, image.shape)
+    gemm_rate = gemm_gflop_per_s()
     print(
         "| network on one field | least s | GFLOP/s | share of matrix product |\n|---|---|---|---|"
     )
     for wanted in ("openvino", "cpu"):
         other = open_engine(package, wanted)
-        seconds = _least_s(lambda other=other: other.segment(image), runs)  # type: ignore[misc]
-        rate = gflop / seconds
+        seconds = least_s(lambda other=other: other.segment(image), runs)  # type: ignore[misc]
+        rate = work / seconds
         name = other.description.provider
         print(f"| {name} | {seconds:.2f} | {rate:.0f} | {100 * rate / gemm_rate:.0f} % |")
     if engine.description.provider in {"OpenVINO", "ONNX Runtime CPU"}:
         print("| CUDA | not run | | |\n| TensorRT | not run | | |")
-    print(f"\n{gflop:.0f} GFLOP on {image.shape}; matrix product {gemm_rate:.0f} GFLOP/s\n")
-
-
-def _gflop(package: Package, shape: tuple[int, ...]) -> float:
-    """Count the multiply-adds of all convolutions, twice."""
-    import openvino
-
-    model = openvino.Core().read_model(str(package.network))
-    model.reshape([1, 1, *shape])
-    macs = 0
-    for node in model.get_ordered_ops():
-        if node.get_type_name() not in {"Convolution", "ConvolutionBackpropData"}:
-            continue
-        weights = list(node.input(1).get_shape())
-        up = node.get_type_name() == "ConvolutionBackpropData"
-        spread = list(node.input(0).get_shape())[2:] if up else list(node.output(0).get_shape())[2:]
-        macs += int(np.prod(weights)) * int(np.prod(spread))
-    return 2 * macs / 1e9
-
-
-def _gemm_gflop_per_s() -> float:
-    side = 2048
-    left = np.random.default_rng(0).random((side, side), dtype=np.float32)
-    return 2 * side**3 / 1e9 / _least_s(lambda: left @ left, 5)
+    print(f"\n{work:.0f} GFLOP on {image.shape}; matrix product {gemm_rate:.0f} GFLOP/s\n")
 
 
 def _print_peers(series: Path, package: Package, outcome: Outcome, runs: int) -> None:
@@ -194,11 +161,11 @@ def _print_peers(series: Path, package: Package, outcome: Outcome, runs: int) ->
     instances = sorted_instances(study.series[0])
     sources: list[Dataset] = [instance.header for instance in instances]
     labels = _labels(outcome, len(sources))
-    mine = _least_s(lambda: _saved(ours.render_segmentation(outcome.result, labels, sources)), runs)
-    plain = _least_s(lambda: _saved(_plain_highdicom(package, labels, sources)), runs)
+    mine = least_s(lambda: _saved(ours.render_segmentation(outcome.result, labels, sources)), runs)
+    plain = least_s(lambda: _saved(_plain_highdicom(package, labels, sources)), runs)
     names = [str(instance.path) for instance in instances]
     reading = outcome.result.timings_s["read"]
-    itk = _least_s(lambda: sitk.ReadImage(names), runs)
+    itk = least_s(lambda: sitk.ReadImage(names), runs)
     print("| step | ours s | peer | peer s | ratio |\n|---|---|---|---|---|")
     print(
         f"| BINARY SEG, rendered and written | {mine:.2f} | highdicom alone | {plain:.2f} | "

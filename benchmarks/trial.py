@@ -15,11 +15,10 @@ import torch
 from numpy.typing import NDArray
 
 from fontanelle.imaging.compartments import assemble
-from fontanelle.imaging.equalisation import equalised
 from fontanelle.imaging.geometry import Geometry, Image, LabelArray
 from fontanelle.imaging.pose import Canonical, canonical_grid, find_pose
+from fontanelle.imaging.prepare import PREPROCESSING
 from fontanelle.imaging.resample import averaged, restored, sampled
-from fontanelle.imaging.window import windowed
 from models.network import Network
 from models.phantom.head import Recipe, make
 from models.phantom.scan import Field as ScanField
@@ -55,9 +54,7 @@ class Preparation:
 
     def prepared(self, hu: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return -1..1, same shape."""
-        if self.name == "hu_window":
-            return windowed(hu, *self.window_hu)
-        return equalised(hu, *self.window_hu, spacing_mm=self.spacing_mm)
+        return PREPROCESSING[self.name](hu, *self.window_hu, self.spacing_mm)
 
 
 class Stream:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from fontanelle.imaging.window import windowed
 
-RADIUS_VOXELS: Final = 5
-"""Of the neighbourhood, ITK's default: 11 x 11 x 11 voxels."""
+RADIUS_MM: Final = 5.0
+"""Of the neighbourhood: at their 1 mm ITK's default, 11 x 11 x 11 voxels."""
 ALPHA: Final = 0.3
 """ITK's default: 0 is classical equalisation, 1 unsharp masking."""
 BETA: Final = 0.3
@@ -35,7 +35,7 @@ BONE_HU: Final = 200.0
 
 
 def equalised(
-    image_hu: NDArray[np.float32], low_hu: float, high_hu: float, spacing_mm: float = 1.0
+    image_hu: NDArray[np.float32], low_hu: float, high_hu: float, spacing_mm: float
 ) -> NDArray[np.float32]:
     """Strip the skull and equalise what is left, scaled to -1..1; -1 outside the brain.
 
@@ -52,9 +52,10 @@ def equalised(
     result = np.full(image_hu.shape, -1.0, dtype=np.float32)
     if not brain.any():
         return result
-    # The neighbourhood of a voxel ends RADIUS_VOXELS away: what lies farther is not computed.
-    box = _box(brain, RADIUS_VOXELS)
-    inside = _adaptive(windowed(image_hu[box].astype(np.float32), low_hu, high_hu))
+    radius = max(1, round(RADIUS_MM / spacing_mm))
+    # The neighbourhood of a voxel ends there: what lies farther is not computed.
+    box = _box(brain, radius)
+    inside = _adaptive(windowed(image_hu[box].astype(np.float32), low_hu, high_hu), radius)
     result[box] = np.where(brain[box], inside.clip(-1.0, 1.0), -1.0)
     return result
 
@@ -84,14 +85,14 @@ def _ball(operation: Callable[..., sitk.Image], mask: sitk.Image, radius: int) -
     return operation(mask, [radius] * 3, sitk.sitkBall)
 
 
-def _adaptive(image: NDArray[np.float32]) -> NDArray[np.float32]:
+def _adaptive(image: NDArray[np.float32], radius: int) -> NDArray[np.float32]:
     # ITK takes the range from the image: two voxels hold it, so that no image has another.
-    framed = np.pad(image, RADIUS_VOXELS, constant_values=-1.0)
+    framed = np.pad(image, radius, constant_values=-1.0)
     framed[0, 0, 0] = 1.0
     equal = sitk.AdaptiveHistogramEqualization(
-        sitk.GetImageFromArray(framed), [RADIUS_VOXELS] * 3, ALPHA, BETA
+        sitk.GetImageFromArray(framed), [radius] * 3, ALPHA, BETA
     )
-    inner = slice(RADIUS_VOXELS, -RADIUS_VOXELS)
+    inner = slice(radius, -radius)
     return np.asarray(sitk.GetArrayFromImage(equal)[inner, inner, inner])
 
 

@@ -17,8 +17,17 @@ from fontanelle.imaging.window import windowed
 MARGIN_MM = 4.0
 """Least distance of the head's box from the faces of the field."""
 
-Window = Callable[[NDArray[np.float32], float, float], NDArray[np.float32]]
-PREPROCESSING: dict[str, Window] = {"hu_window": windowed, "equalised": equalised}
+Window = Callable[[NDArray[np.float32], float, float, float], NDArray[np.float32]]
+"""Of HU, both ends of the window, and the isotropic voxel in mm."""
+
+
+def _hu_window(
+    image_hu: NDArray[np.float32], low_hu: float, high_hu: float, _spacing_mm: float
+) -> NDArray[np.float32]:
+    return windowed(image_hu, low_hu, high_hu)
+
+
+PREPROCESSING: dict[str, Window] = {"hu_window": _hu_window, "equalised": equalised}
 """Functions by the name that a package gives them; training calls the same ones."""
 
 
@@ -107,5 +116,6 @@ def prepared_on(geometry: Geometry, image: Image, preprocessing: Preprocessing) 
     """Sample an image on a grid, averaged where its voxels are much smaller, and window it."""
     hu = sampled(averaged(image, geometry), geometry, preprocessing.outside_hu)
     window = PREPROCESSING[preprocessing.name]
-    array = window(hu, preprocessing.low_hu, preprocessing.high_hu)
+    ends = preprocessing.low_hu, preprocessing.high_hu
+    array = window(hu, *ends, preprocessing.spacing_mm)
     return Prepared(np.ascontiguousarray(array, dtype=np.float32), hu, geometry)

@@ -1,7 +1,7 @@
 """Checkpoints read with care: a file that is none, or that holds another network, is named."""
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,8 +17,17 @@ KEYS: Final = (
 _BROKEN = (pickle.UnpicklingError, RuntimeError, KeyError, EOFError, OSError, ValueError)
 
 
-def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
+def read_checkpoint(path: Path, device: torch.device, keys: Sequence[str] = KEYS) -> dict[str, Any]:
     """Return what a run has written.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+    device
+        Where its weights go.
+    keys
+        What is needed of it.
 
     Raises
     ------
@@ -34,7 +43,7 @@ def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
             Code.CHECKPOINT_INVALID,
             f"The file is no checkpoint of a training ({type(error).__name__}).",
         ) from error
-    missing = [key for key in KEYS if not isinstance(saved, Mapping) or key not in saved]
+    missing = [key for key in keys if not isinstance(saved, Mapping) or key not in saved]
     if missing:
         raise Refused(Code.CHECKPOINT_INVALID, f"The checkpoint lacks {', '.join(missing)}.")
     return dict(saved)
@@ -48,21 +57,31 @@ def load_weights(network: nn.Module, weights: Mapping[str, torch.Tensor]) -> Non
     Refused
         NETWORK_OTHER with how much differs, and the first difference.
     """
-    wanted = network.state_dict()
+    require_same(network.state_dict(), weights)
+    network.load_state_dict(dict(weights))
+
+
+def require_same(wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]) -> None:
+    """Refuse weights whose names or shapes are not those of a network.
+
+    Raises
+    ------
+    Refused
+        NETWORK_OTHER with how much differs, and the first difference.
+    """
     apart = [
         name
-        for name in sorted(wanted.keys() | weights.keys())
-        if _shape(wanted.get(name)) != _shape(weights.get(name))
+        for name in sorted(wanted.keys() | found.keys())
+        if _shape(wanted.get(name)) != _shape(found.get(name))
     ]
     if apart:
         first = apart[0]
         raise Refused(
             Code.NETWORK_OTHER,
-            f"The checkpoint holds another network: {len(apart)} of {len(wanted)} weights differ, "
-            f"{first} is {_shape(weights.get(first))} there and {_shape(wanted.get(first))} in "
+            f"The weights belong to another network: {len(apart)} of {len(wanted)} weights differ, "
+            f"{first} is {_shape(found.get(first))} there and {_shape(wanted.get(first))} in "
             "the configuration.",
         )
-    network.load_state_dict(dict(weights))
 
 
 def _shape(weights: torch.Tensor | None) -> str:

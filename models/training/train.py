@@ -169,7 +169,7 @@ class Batches(IterableDataset[Batch]):
         source = self._scans if self._scans is not None and real else self._synthesizer
         sample = source.draw(field)
         see = PREPROCESSING[config.preprocessing]
-        seen = see(sample.image_hu.numpy(), *config.window_hu)
+        seen = see(sample.image_hu.numpy(), *config.window_hu, config.synthesis.spacing_mm)
         return torch.from_numpy(seen)[None], sample.classes.byte()
 
 

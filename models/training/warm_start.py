@@ -5,7 +5,6 @@ computes what the package computes, both with the statistics that were stored an
 those of a batch.
 """
 
-import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, cast
@@ -18,14 +17,13 @@ from onnx import numpy_helper
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from fontanelle.errors import Code, Refused
 from models.package import find, load
+from models.training.checkpoints import load_weights, read_checkpoint, require_same
 
 Weights = dict[str, torch.Tensor]
 
 _CALIBRATION_SIDES = (96, 128, 96)
 """Middle of the golden case on which the statistics are taken: skull, brain and air."""
-_BROKEN = (pickle.UnpicklingError, RuntimeError, KeyError, EOFError, TypeError)
 
 
 def start_from(
@@ -72,20 +70,11 @@ def load_checkpoint(network: nn.Module, path: Path) -> None:
     Refused
         INPUT_NOT_FOUND, CHECKPOINT_INVALID or NETWORK_OTHER.
     """
-    if not path.is_file():
-        raise Refused(Code.INPUT_NOT_FOUND, "There is no checkpoint at that path.")
     device = next(network.parameters()).device
-    try:
-        saved = torch.load(path, map_location=device, weights_only=True)["averaged"]
-        found = {name.removeprefix("module."): value for name, value in saved.items()}
-    except _BROKEN as error:
-        raise Refused(
-            Code.CHECKPOINT_INVALID,
-            f"The file is no checkpoint of a training ({type(error).__name__}).",
-        ) from error
+    saved = read_checkpoint(path, device, ["averaged"])["averaged"]
+    found = {name.removeprefix("module."): value for name, value in saved.items()}
     found.pop("n_averaged", None)
-    _require_same(network.state_dict(), found)
-    network.load_state_dict(found)
+    load_weights(network, found)
 
 
 def load_onnx(network: nn.Module, path: Path) -> None:
@@ -103,7 +92,7 @@ def load_onnx(network: nn.Module, path: Path) -> None:
     state = network.state_dict()
     wanted = {name: value for name, value in state.items() if not _is_of_a_norm(name, blocks)}
     wanted |= {f"{name}.0.bias": norm.bias for name, (_, norm) in blocks.items()}
-    _require_same(wanted, found)
+    require_same(wanted, found)
     with torch.no_grad():
         for name, value in found.items():
             block = name.removesuffix(".0.bias")
@@ -201,26 +190,6 @@ def _initializers(path: Path) -> Weights:
         for name, value in values.items()
         if name.startswith("network.")
     }
-
-
-def _require_same(wanted: Weights, found: Weights) -> None:
-    """Refuse weights that belong to another network; the sentence names the first difference."""
-    for name in sorted(wanted.keys() | found.keys()):
-        theirs = tuple(found[name].shape) if name in found else None
-        ours = tuple(wanted[name].shape) if name in wanted else None
-        if theirs == ours:
-            continue
-        raise Refused(
-            Code.NETWORK_OTHER,
-            f"The weights belong to another network: {name} is {_shape(theirs)} there and "
-            f"{_shape(ours)} in the configuration.",
-        )
-
-
-def _shape(shape: tuple[int, ...] | None) -> str:
-    if shape is None:
-        return "absent"
-    return "x".join(str(side) for side in shape) or "a number"
 
 
 def _middle(image: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -31,13 +31,20 @@ from tests.analytic_head import AnalyticHead, axial, image_of
 
 COARSE_MM = 3.0
 PROTOCOL = protocol_called("anatomical")
-LOBES_DICE_MIN = 0.65
+LOBES_DICE_MIN = 0.70
 """At 3 mm, one child's head laid over another person's; gyri do not match."""
+ADULTS_DICE_MIN = 0.65
+"""Of two adults, whose sulci are wide."""
 
 
 @pytest.fixture(scope="module")
 def toddler() -> Template:
     return template("toddler_24mo", PROTOCOL)
+
+
+@pytest.fixture(scope="module")
+def adult() -> Template:
+    return template("head_13", PROTOCOL)
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +59,23 @@ def _one_thread() -> None:
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
 
 
-def test_the_lobes_of_another_persons_head_come_out_in_their_places(
-    toddler: Template, pitched: tuple[Image, LabelArray]
-) -> None:
-    image, truth = pitched
+@pytest.fixture(scope="module")
+def with_neck() -> tuple[Image, LabelArray]:
+    """Scan a third person's head, turned about all axes; what is found of it reaches the neck."""
+    phantom = make(Recipe(label_map="head_17", angles_deg=(8.0, -5.0, 5.0), protocol=PROTOCOL))
+    return scan(phantom, grid(View.AXIAL, Field(64, (96, 96), COARSE_MM, 2.4)))
 
-    carried = carried_labels(image, [toddler], spacing_mm=COARSE_MM)
+
+@pytest.mark.parametrize(
+    ("case", "laid", "floor"),
+    [("pitched", "toddler", LOBES_DICE_MIN), ("with_neck", "adult", ADULTS_DICE_MIN)],
+)
+def test_the_lobes_of_another_persons_head_come_out_in_their_places(
+    case: str, laid: str, floor: float, request: pytest.FixtureRequest
+) -> None:
+    image, truth = request.getfixturevalue(case)
+
+    carried = carried_labels(image, [request.getfixturevalue(laid)], spacing_mm=COARSE_MM)
 
     assert carried.labels.grid is image.grid
     assert carried.fits[0].is_good
@@ -66,8 +84,8 @@ def test_the_lobes_of_another_persons_head_come_out_in_their_places(
     for region in region_set().regions:
         one, other = expected == region.code, carried.labels.codes == region.code
         dice = 2 * (one & other).sum() / (one.sum() + other.sum())
-        floor = LOBES_DICE_MIN if region.laterality else 0.6
-        assert dice > floor, f"{region.name}: {dice:.2f}"
+        least = floor if region.laterality else 0.6
+        assert dice > least, f"{region.name}: {dice:.3f}"
 
 
 def test_what_the_skull_holds_is_found_without_a_template(

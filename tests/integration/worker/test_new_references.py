@@ -23,7 +23,7 @@ from tests.integration.worker.test_attempt import COARSE, House, RememberingEngi
 from tests.unit.norms import others
 from tests.unit.norms.cases import XI, document
 from tests.unit.norms.simulated import changed, rows
-from worker.attempt import Workshop
+from worker.attempt import Workshop, tooling_of
 from worker.composition import choose
 from worker.pipeline import Tools
 
@@ -128,12 +128,12 @@ def test_a_calibration_from_a_table_moves_the_next_childs_z_by_the_offset_and_is
     assert before["digest"] != after["digest"]
 
 
-def test_a_null_calibration_is_said_to_be_none(house: House) -> None:
+def test_without_a_calibration_the_report_says_that_there_is_none(house: House) -> None:
     report = measured(house, house.workshop(), "alone")
 
-    assert {"path": "reference.calibration"}.items() <= next(
-        each for each in report["unknown"] if each["path"] == "reference.calibration"
-    ).items()
+    assert report["reference"]["calibration"] is None
+    said = {each["path"]: each["sentence"] for each in report["unknown"]}
+    assert "no calibration" in said["reference.calibration"]
 
 
 # A reference of the site's own ---------------------------------------------------------------
@@ -145,7 +145,7 @@ def test_a_newer_revision_is_used_by_the_next_analysis_without_a_restart(house: 
     tools = replace(house.tools, reference=load(own_reference(1)))
     workshop = house.workshop(tools=tools, settings=settings)
     with house.records.begin() as session:
-        tooling.register(session, _tooling(tools))
+        tooling.register(session, tooling_of(tools))
     assert measured(house, workshop, "one")["reference"]["version"] == first
 
     waiting = arrived(house, "two")
@@ -169,15 +169,10 @@ def test_a_worker_whose_settings_name_a_version_stays_with_it(house: House) -> N
     tools = replace(house.tools, reference=load(own_reference(1)))
     workshop = house.workshop(tools=tools, settings=settings)
     with house.records.begin() as session:
-        tooling.register(session, _tooling(tools))
+        tooling.register(session, tooling_of(tools))
     take(house, own_reference(2, "Ours again"))
 
     assert measured(house, workshop, "one")["reference"]["version"] == first
-
-
-def _tooling(tools: Tools) -> tooling.Tooling:
-    package, reference = tools.package, tools.reference
-    return tooling.Tooling(package.name, package.sha256, reference.id, reference.version)
 
 
 # What the settings choose -------------------------------------------------------------------

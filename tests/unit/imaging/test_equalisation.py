@@ -76,8 +76,18 @@ def test_contrast_that_the_window_leaves_flat_is_spread(
 
 
 def test_where_there_is_no_brain_all_is_black() -> None:
-    assert (equalised(np.full((12, 12, 12), -1000.0, dtype=np.float32), *WINDOW) == -1.0).all()
+    assert (equalised(np.full((12, 12, 12), -1000.0, dtype=np.float32), *WINDOW, 1.0) == -1.0).all()
 
 
-def test_a_package_can_name_it() -> None:
-    assert PREPROCESSING["equalised"] is equalised
+def test_a_package_can_name_it_and_its_voxel_is_known_to_it(
+    hu: NDArray[np.float32], result: NDArray[np.float32]
+) -> None:
+    named = PREPROCESSING["equalised"]
+    assert np.array_equal(named(hu, *WINDOW, SPACING_MM), result)
+    # The neighbourhood is one of millimetres, so in other voxels it is another one.
+    assert not np.array_equal(named(hu, *WINDOW, 1.0), result)
+
+
+def test_the_window_is_the_same_for_every_voxel(hu: NDArray[np.float32]) -> None:
+    named = PREPROCESSING["hu_window"]
+    assert np.array_equal(named(hu, *WINDOW, 1.0), named(hu, *WINDOW, 2.0))
