@@ -39,6 +39,8 @@ from fontanelle.norms.mistakes import Malformed, Mistake
 from fontanelle.norms.values import Reference
 
 LEAST_PER_SEX = 10
+LEAST_INTRACRANIAL_SPREAD = 0.001
+"""SD after age and sex, as a share of the mean. Heads differ by 70 times as much."""
 
 Floats = NDArray[np.float64]
 
@@ -118,6 +120,8 @@ def read(text: str, rules: Rules) -> Cohort:
         *_mixed(rows),
         *(Mistake("", problem) for problem in _too_few(kept, rules)),
     ]
+    # Of cells that can all be read.
+    mistakes = mistakes or list(_filled_in(kept))
     if mistakes:
         raise _refusal(mistakes)
     return Cohort(
@@ -185,6 +189,23 @@ def _too_few(kept: list[Row], rules: Rules) -> Iterator[str]:
         yield (
             f"{counts[Sex.MALE]} boys and {counts[Sex.FEMALE]} girls; at least "
             f"{rules.least_per_sex} of each are wanted."
+        )
+
+
+def _filled_in(kept: list[Row]) -> Iterator[Mistake]:
+    """Find an intracranial volume that is one number, or a chart's for age and sex: no measure."""
+    head_ml = _intracranial(kept)
+    if head_ml is None:
+        return
+    known = np.asarray([(1.0, row["sex"] == Sex.MALE, float(row["age_days"])) for row in kept])
+    coefficients, _, rank, _ = np.linalg.lstsq(known, head_ml)
+    left_ml = head_ml - known @ coefficients
+    spread_ml = np.sqrt((left_ml**2).sum() / max(len(kept) - rank, 1))
+    if len(kept) > rank and spread_ml < LEAST_INTRACRANIAL_SPREAD * head_ml.mean():
+        yield Mistake(
+            INTRACRANIAL,
+            "intracranial_ml is the same in all rows, or follows from age and sex: it was not "
+            "measured, and the column has to be left out.",
         )
 
 

@@ -47,8 +47,8 @@ class Visit:
         As in the result; they tell children apart who share an identifier.
     package_sha256, protocol
         What measured.
-    reference_version, tier, site_status
-        What it was compared with, and how.
+    reference_version, tier, site_status, calibration
+        What it was compared with, and how; the last is a version, None without a calibration.
     regions
         By name; empty where nothing was measured.
     is_patient_in_doubt
@@ -68,6 +68,7 @@ class Visit:
     tier: str
     site_status: str
     regions: Mapping[str, VisitRegion]
+    calibration: str | None = None
     is_patient_in_doubt: bool = False
 
 
@@ -243,7 +244,7 @@ def _reservations(now: Visit, earlier: Visit, days: int | None) -> Iterator[Reas
     """Give what limits the comparison of all regions."""
     if days == 0:
         yield Reason(Code.SERIAL_SAME_DAY, Code.SERIAL_SAME_DAY.meaning)
-    if (now.tier, now.site_status) != (earlier.tier, earlier.site_status):
+    if _offset_of(now) != _offset_of(earlier):
         yield Reason(
             Code.SERIAL_GROWTH, "The site was calibrated between the scans: growth is not known."
         )
@@ -252,3 +253,8 @@ def _reservations(now: Visit, earlier: Visit, days: int | None) -> Iterator[Reas
             Code.SERIAL_GROWTH,
             "The age was corrected for preterm birth at one scan only: growth is not known.",
         )
+
+
+def _offset_of(visit: Visit) -> tuple[str, str, str | None]:
+    """Return what moves all that was expected at a visit."""
+    return visit.tier, visit.site_status, visit.calibration

@@ -81,14 +81,25 @@ class _Marked:
     is_patient_in_doubt: bool
 
 
-def normals(session: Session, package: str | None = None) -> Normals:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Of which ages, days, first and last, and by which package."""
+
+    ages: tuple[int, int]
+    package: str | None
+
+
+def normals(session: Session, ages: tuple[int, int], package: str | None = None) -> Normals:
     """Return the site's normal children.
 
     The latest word on a result counts: it accepts the result and calls the head normal. The result
-    is current and not withheld. Of each child, by identifier and issuer, the earliest scan is used.
+    is current and not withheld. Of each child, by identifier and issuer, the earliest scan of the
+    ages wanted is used.
 
     Parameters
     ----------
+    ages
+        First and last age at acquisition, days.
     package
         Name of a package, or the beginning of its digest: results of others are left out.
 
@@ -98,9 +109,9 @@ def normals(session: Session, package: str | None = None) -> Normals:
         COHORT_NONE where no such result is there; COHORT_PACKAGES where they are of more than one
         package.
     """
-    marked = _marked(session)
+    marked, wanted = _marked(session), _Wanted(ages, package)
     left_out: list[LeftOut] = []
-    usable = [each for each in marked if _is_used(each, package, left_out)]
+    usable = [each for each in marked if _is_used(each, wanted, left_out)]
     if not usable:
         raise Refused(Code.COHORT_NONE, _none(left_out))
     children = _earliest(usable, left_out)
@@ -138,17 +149,17 @@ def _marked(session: Session) -> list[_Marked]:
     ]
 
 
-def _is_used(marked: _Marked, package: str | None, left_out: list[LeftOut]) -> bool:
-    why = next(_why_not(marked, package), None)
+def _is_used(marked: _Marked, wanted: _Wanted, left_out: list[LeftOut]) -> bool:
+    why = next(_why_not(marked, wanted), None)
     if why is not None:
         left_out.append(LeftOut(marked.row.id, why))
     return why is None
 
 
-def _why_not(marked: _Marked, package: str | None) -> Iterator[str]:
+def _why_not(marked: _Marked, wanted: _Wanted) -> Iterator[str]:
     report = _report(marked.row)
-    patient = report["patient"]
-    if not _is_of(marked.row, package):
+    patient, (youngest, oldest) = report["patient"], wanted.ages
+    if not _is_of(marked.row, wanted.package):
         yield f"It was measured by {_package(marked.row.package_name, marked.row.package_sha256)}."
     if not marked.patient[0]:
         yield "Its patient has no identifier, so that children cannot be told apart."
@@ -157,6 +168,8 @@ def _why_not(marked: _Marked, package: str | None) -> Iterator[str]:
     yield from (each["sentence"] for each in report["reasons"] if each["code"] in _DOUBTED)
     if patient["age_days"] is None:
         yield Code.AGE_UNKNOWN.meaning
+    elif not youngest <= patient["age_days"] <= oldest:
+        yield f"Its child has {patient['age_days']} days; {youngest} to {oldest} are wanted."
     if patient["sex"] not in set(Sex):
         yield Code.SEX_UNKNOWN.meaning
     if not report["measurements"]:

@@ -88,6 +88,7 @@ def visit_of_report(
             each["region"]: VisitRegion(each["volume_ml"], each["expected_ml"])
             for each in report["measurements"]
         },
+        calibration=reference.get("calibration"),
         is_patient_in_doubt=is_patient_in_doubt,
     )
 
@@ -117,6 +118,7 @@ def visit_of_result(
             each.region: VisitRegion(each.compartment_ml, expected.get(each.region))
             for each in volumes.regions
         },
+        calibration=result.calibration_version,
         is_patient_in_doubt=is_patient_in_doubt,
     )
 

@@ -101,6 +101,8 @@ def _provenance(result: Result) -> list[str]:
         said.append(f"Engine: {engine.provider}, {engine.precision}, on {engine.device}.")
     if comparison is not None:
         said.append(f"{authority(comparison)}.")
+        if result.calibration_version is not None:
+            said.append(f"Calibration of this site: {result.calibration_version}.")
     if result.scan is not None:
         said.append(_geometry(result.scan))
     return said

@@ -176,7 +176,10 @@ def _section(
                 tuple(by_person),
             ),
         ),
-        gates=_gates(names, mean, sd, refused=count - len(owners)),
+        gates=(
+            Gate("children drawn", f"at least {CHILDREN}", str(count), count >= CHILDREN),
+            *_gates(names, mean, sd, refused=count - len(owners)),
+        ),
         values={
             "mean_z": dict(zip(names, mean.tolist(), strict=True)),
             "sd_z": dict(zip(names, sd.tolist(), strict=True)),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from fontanelle.errors import Code, Refused
 
@@ -47,8 +47,8 @@ class Evaluation:
         Refused
             NETWORK_OTHER with the file that differs.
         """
-        for file, digest in networks.items():
-            if self.networks.get(file) != digest:
+        for file in sorted(networks.keys() | self.networks.keys()):
+            if self.networks.get(file) != networks.get(file):
                 raise Refused(
                     Code.NETWORK_OTHER,
                     f"The evaluation was made of another {file} than this export gives.",
@@ -61,8 +61,8 @@ def read_evaluation(files: Sequence[Path]) -> Evaluation:
     Raises
     ------
     Refused
-        INPUT_UNREADABLE where a file is no such report; NETWORK_OTHER where two are not of the same
-        networks.
+        INPUT_UNREADABLE where a file is no such report or two hold the same section; NETWORK_OTHER
+        where two are not of the same networks.
     """
     reports = [_read(file) for file in files]
     for report, file in zip(reports, files, strict=True):
@@ -70,9 +70,10 @@ def read_evaluation(files: Sequence[Path]) -> Evaluation:
             raise Refused(
                 Code.NETWORK_OTHER, f"{file.name} and {files[0].name} are of different networks."
             )
-    sections = {section.name: section for report in reports for section in report.sections}
+    sections = _sections(reports)
     gates = [gate for section in sections.values() for gate in section.gates]
-    whole = set(REQUIRED) <= set(sections) and not any(report.quick for report in reports)
+    judged = all(name in sections and sections[name].gates for name in REQUIRED)
+    whole = judged and not any(report.quick for report in reports)
     return Evaluation(
         networks=reports[0].networks,
         measurement_error_percent=_measurement_error(sections.get("repeat")),
@@ -83,6 +84,18 @@ def read_evaluation(files: Sequence[Path]) -> Evaluation:
         },
         qualified=whole and all(gate.holds is True for gate in gates),
     )
+
+
+def _sections(reports: Sequence["_Report"]) -> dict[str, "_Section"]:
+    """Return all sections by name; with two of a name, the better one could be chosen."""
+    found: dict[str, _Section] = {}
+    for section in (section for report in reports for section in report.sections):
+        if section.name in found:
+            raise Refused(
+                Code.INPUT_UNREADABLE, f"The section {section.name} is given twice; give one of it."
+            )
+        found[section.name] = section
+    return found
 
 
 def _measurement_error(repeat: "_Section | None") -> dict[str, float]:
@@ -119,7 +132,7 @@ class _Report(BaseModel):
 def _read(file: Path) -> _Report:
     try:
         return _Report.model_validate(json.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, ValidationError) as error:
+    except ValueError as error:
         raise Refused(
             Code.INPUT_UNREADABLE,
             f"{file.name} is no report of `fontanelle models evaluate --out` (accuracy.json).",

@@ -20,12 +20,12 @@ from models.export.samples import golden_image, likeness
 from models.export.to_onnx import Parity, Served, export_onnx, folded, parity, run_onnx
 from models.package import FILES, LOCALISER, NETWORK, SCHEMA, file_sha256, load, read_region_set
 from models.toml_text import toml_text
-from models.training.heads import CANONICAL, load_all
-from models.training.protocol import MIRRORED, OUTER_CSF, PROTOCOLS
+from models.training.heads import CANONICAL
+from models.training.protocol import MIRRORED, OUTER_CSF
 from models.training.region_set import region_set_text
 from models.training.synthesis import Field
 from models.training.synthesis.anatomy import placement
-from models.training.train import Run, TrainingConfig
+from models.training.train import Run, TrainingConfig, heads_of
 
 FIELDS: tuple[Field, ...] = ((160, 192, 160), (192, 224, 192))
 """Served by a package of one step: a toddler's or upright adult's head, and what is larger."""
@@ -196,7 +196,7 @@ def _description(steps: Sequence[_Step], made: Path, said: Said) -> str:
     digests = {step.file: file_sha256(made / step.file) for step in steps}
     found = said.evaluation or Evaluation(digests, {}, {}, qualified=False)
     found.require_same(digests)
-    places = placement(load_all(list(config.heads), PROTOCOLS[config.protocol]))
+    places = placement(heads_of(config))
     table: Table = {
         "schema": SCHEMA,
         "name": said.name,
@@ -236,7 +236,7 @@ def _description(steps: Sequence[_Step], made: Path, said: Said) -> str:
 
 def _preprocessing(config: TrainingConfig) -> Table:
     return {
-        "name": "hu_window",
+        "name": config.preprocessing,
         "low_hu": config.window_hu[0],
         "high_hu": config.window_hu[1],
         "outside_hu": OUTSIDE_HU,

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from fontanelle.imaging.compartments import assemble
@@ -12,11 +11,10 @@ from fontanelle.imaging.geometry import LabelArray
 from fontanelle.imaging.head import axis_aligned
 from fontanelle.imaging.quality import Likeness, features, learnt
 from fontanelle.imaging.regions import RegionSet
-from fontanelle.imaging.window import windowed
 from models.training import heads
 from models.training.protocol import OUTER_CSF, PROTOCOLS
 from models.training.synthesis import Field, Synthesizer
-from models.training.train import TrainingConfig
+from models.training.train import TrainingConfig, heads_of
 
 Segment = Callable[[NDArray[np.float32]], NDArray[np.uint8]]
 
@@ -30,8 +28,8 @@ def golden_image(config: TrainingConfig, field: Field) -> NDArray[np.float32]:
     head = heads.load_all([GOLDEN_HEAD], PROTOCOLS[config.protocol])
     whole = replace(config.synthesis, cut_field=0.0)
     sample = Synthesizer(head, [1.0], whole, seed=GOLDEN_SEED).draw(field)
-    stored = torch.round(windowed(sample.image_hu, *config.window_hu) * 127).to(torch.int8)
-    return (stored.float() / 127.0).numpy()
+    stored = np.rint(config.prepared(sample.image_hu.numpy()) * 127).astype(np.int8)
+    return stored.astype(np.float32) / np.float32(127)
 
 
 def likeness(
@@ -53,13 +51,12 @@ def likeness(
         Prepared image (slice, row, column) to classes, as it is served: what is looked at later
         is labelled so too.
     """
-    chosen = heads.load_all(list(config.heads), PROTOCOLS[config.protocol])
     whole = replace(config.synthesis, cut_field=0.0)
-    synthesizer = Synthesizer(chosen, list(config.heads.values()), whole, LIKENESS_SEED)
+    synthesizer = Synthesizer(heads_of(config), list(config.heads.values()), whole, LIKENESS_SEED)
     grid = axis_aligned(field, config.synthesis.spacing_mm, np.zeros(3))
     found = []
     for _ in range(count):
         hu = synthesizer.draw(field).image_hu.numpy()
-        codes = assemble(segment(windowed(hu, *config.window_hu)), region_set, OUTER_CSF)
+        codes = assemble(segment(config.prepared(hu)), region_set, OUTER_CSF)
         found.append(features(hu, LabelArray(codes, grid), region_set))
     return learnt(found)

@@ -60,11 +60,11 @@ class Architecture:
 class Network(nn.Module):
     """Image (N, 1, S, R, C) to logits (N, classes, S, R, C)."""
 
+    output: nn.Conv3d | nn.ConvTranspose3d
+
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.architecture = architecture
-
-    output: nn.Conv3d | nn.ConvTranspose3d
 
     def features(self, image: torch.Tensor) -> torch.Tensor:
         """Return what the last layer makes logits of, on the network's own grid.
@@ -101,9 +101,9 @@ def last(width: int, architecture: Architecture) -> nn.Conv3d | nn.ConvTranspose
     return nn.ConvTranspose3d(width, architecture.classes, 2, stride=2)
 
 
-def block(conv: nn.Module, width: int, *last: nn.Module) -> nn.Sequential:
+def block(conv: nn.Module, width: int, *after: nn.Module) -> nn.Sequential:
     """Return convolution, BatchNorm, activation: only in this order can the export fold."""
-    return nn.Sequential(conv, nn.BatchNorm3d(width, momentum=0.05), *last)
+    return nn.Sequential(conv, nn.BatchNorm3d(width, momentum=0.05), *after)
 
 
 def same(channels_in: int, width: int, kernel: Kernel) -> nn.Conv3d:

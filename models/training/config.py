@@ -8,6 +8,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fontanelle.errors import Code, Refused
@@ -96,6 +98,11 @@ class TrainingConfig:
     def iterations(self) -> int:
         """Iterations of all phases."""
         return sum(phase.iterations for phase in self.phases)
+
+    def prepared(self, image_hu: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what the network sees of HU (slice, row, column) on its field."""
+        see = PREPROCESSING[self.preprocessing]
+        return see(image_hu, *self.window_hu, self.synthesis.spacing_mm)
 
     def phase_at(self, iteration: int) -> Phase:
         """Return the phase that `iteration` belongs to."""

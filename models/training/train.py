@@ -12,7 +12,6 @@ import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, IterableDataset
 
-from fontanelle.imaging.prepare import PREPROCESSING
 from models.network import build
 from models.networks.architecture import Network
 from models.training.checkpoints import load_weights, read_checkpoint
@@ -168,8 +167,7 @@ class Batches(IterableDataset[Batch]):
         real = self._scans is not None and self._random.random() < REAL_SHARE
         source = self._scans if self._scans is not None and real else self._synthesizer
         sample = source.draw(field)
-        see = PREPROCESSING[config.preprocessing]
-        seen = see(sample.image_hu.numpy(), *config.window_hu, config.synthesis.spacing_mm)
+        seen = config.prepared(sample.image_hu.numpy())
         return torch.from_numpy(seen)[None], sample.classes.byte()
 
 

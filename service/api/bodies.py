@@ -34,7 +34,8 @@ class ReviewIn(Body):
     normal: StrictBool | None = Field(
         None,
         description="Whether the child's head is a normal one. Accepted results of normal heads "
-        "make this site's own reference; null says nothing.",
+        "make this site's own reference. The latest review counts: null takes the mark of an "
+        "earlier one away.",
     )
 
 

@@ -93,8 +93,8 @@ def placement(heads: Sequence[Head]) -> Placement:
         places = np.array([one @ rigid_fit(mean, one)[0] for one in places])
         mean = _both_sides(places.mean(axis=0), swapped)
     stray = float(np.linalg.norm(places - mean, axis=2).max())
-    rounded = {n: (float(x), float(y), float(z)) for n, (x, y, z) in zip(names, mean, strict=True)}
-    return Placement(rounded, max(4.0 * stray, LEAST_TOLERANCE))
+    named = {n: (float(x), float(y), float(z)) for n, (x, y, z) in zip(names, mean, strict=True)}
+    return Placement(named, max(4.0 * stray, LEAST_TOLERANCE))
 
 
 def _both_sides(places: NDArray[np.float64], swapped: list[int]) -> NDArray[np.float64]:

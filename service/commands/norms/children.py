@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from fontanelle.errors import Refused
-
 if TYPE_CHECKING:
     from fontanelle.norms.cohort import Cohort
     from fontanelle.norms.cohort_rows import Rules
@@ -73,7 +71,7 @@ def children_of(source: Source, rules: "Rules") -> "Cohort":
     if source.table is not None:
         with listing():
             return read(text_of(source.table), rules)
-    return _cleaned(_normals(source.package), rules)
+    return _cleaned(_normals(source.package, rules), rules)
 
 
 @contextmanager
@@ -86,56 +84,45 @@ def listing(results: "Sequence[NormalChild]" = ()) -> Iterator[None]:
         Which the rows of the table are; empty where it is a person's own table.
     """
     from fontanelle.norms.mistakes import Malformed
+    from service.commands.norms.files import naming_all_mistakes
 
-    try:
-        yield
-    except Malformed as error:
-        mistakes = [_of_result(each, results) for each in error.mistakes]
-        if len(mistakes) == 1:
+    with naming_all_mistakes("written"):
+        try:
+            yield
+        except Malformed as error:
+            mistakes = [_of_result(each, results) for each in error.mistakes]
             raise Malformed(error.reason.code, error.opening, mistakes) from error
-        for mistake in mistakes:
-            click.echo(str(mistake), err=True)
-        raise Refused(
-            error.reason.code, f"{len(mistakes)} problems, listed above; nothing was written."
-        ) from error
 
 
-def _normals(package: str | None) -> "Normals":
+def _normals(package: str | None, rules: "Rules") -> "Normals":
     from fontanelle.records.normals import normals
     from service.commands.norms.files import records
 
     with records() as session:
-        return normals(session, package)
+        return normals(session, (rules.age_days_min, rules.age_days_max), package)
 
 
 def _cleaned(found: "Normals", rules: "Rules") -> "Cohort":
     from fontanelle.norms.cohort import read
 
-    low, high = rules.age_days_min, rules.age_days_max
-    used = [child for child in found.children if low <= child.age_days <= high]
-    left_out = [(each.analysis_id, each.why) for each in found.left_out]
-    left_out += [
-        (child.analysis_id, f"Its child has {child.age_days} days; {low} to {high} are wanted.")
-        for child in found.children
-        if child not in used
-    ]
-    for analysis_id, why in sorted(left_out):
-        click.echo(f"left out: analysis {analysis_id}: {why}")
-    marked, limited = len(used) + len(left_out), sum(child.is_limited for child in used)
+    used = found.children
+    for each in found.left_out:
+        click.echo(f"left out: analysis {each.analysis_id}: {each.why}")
+    marked, limited = len(used) + len(found.left_out), sum(child.is_limited for child in used)
     click.echo(
         f"{marked} results are marked normal, and {len(used)} are used; {limited} of these are "
         "limited."
     )
     with listing(used):
-        return read(table_of(used, rules), rules)
+        return read(table_of(used), rules)
 
 
-def table_of(children: "Sequence[NormalChild]", rules: "Rules") -> str:
+def table_of(children: "Sequence[NormalChild]") -> str:
     """Return children as a hospital's own table, each named by the number of its analysis."""
     from fontanelle.norms.cohort_rows import INTRACRANIAL, REQUIRED, WEEKS
 
     # A package may have other regions than are wanted: they are named as in any table.
-    regions = tuple(children[0].volumes_ml) if children else rules.regions
+    regions = tuple(children[0].volumes_ml)
     has_intracranial = all(child.intracranial_ml is not None for child in children)
     optional = (WEEKS, INTRACRANIAL) if has_intracranial else (WEEKS,)
     text = io.StringIO()

@@ -1,8 +1,9 @@
 """What the commands of `fontanelle norms` share: reading, writing, naming all mistakes, records."""
 
+import errno
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,35 +35,61 @@ def text_of(path: Path) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file under a temporary name, then move it to its place.
+    """Write a file, as `write_texts` does."""
+    write_texts({path: text})
+
+
+def write_texts(texts: Mapping[Path, str]) -> None:
+    """Write all files under temporary names, then move them to their places; all or none.
 
     Raises
     ------
     Refused
         OUTPUT_UNWRITABLE; what was there before is there still.
     """
+    unfinished: dict[Path, Path] = {}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=".fontanelle-", dir=path.parent)
+        for path, text in texts.items():
+            unfinished[path] = _beside(path)
+            _fill(unfinished[path], text)
+        for path, ready in unfinished.items():
+            ready.replace(path)
     except OSError as error:
-        raise _unwritable(error) from error
-    unfinished = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(text.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.chmod(0o644)
-        unfinished.replace(path)
-    except OSError as error:
-        raise _unwritable(error) from error
+        raise Refused(
+            Code.OUTPUT_UNWRITABLE, f"The output cannot be written: {error.strerror}."
+        ) from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        for ready in unfinished.values():
+            ready.unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    """Return an empty file in the folder of another; what cannot be replaced is refused here."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=".fontanelle-", dir=path.parent)
+    os.close(descriptor)
+    return Path(name)
+
+
+def _fill(path: Path, text: str) -> None:
+    with path.open("wb") as file:
+        file.write(text.encode())
+        file.flush()
+        os.fsync(file.fileno())
+    path.chmod(0o644)
 
 
 @contextmanager
-def naming_all_mistakes() -> Iterator[None]:
-    """Print each mistake of a refused file on a line of its own before the refusal itself."""
+def naming_all_mistakes(undone: str = "taken") -> Iterator[None]:
+    """Print each mistake of a refused file on a line of its own before the refusal itself.
+
+    Parameters
+    ----------
+    undone
+        What is said not to have happened.
+    """
     from fontanelle.norms.mistakes import Malformed
 
     try:
@@ -74,7 +101,7 @@ def naming_all_mistakes() -> Iterator[None]:
             click.echo(str(mistake), err=True)
         raise Refused(
             error.reason.code,
-            f"{len(error.mistakes)} mistakes, listed above; nothing was taken.",
+            f"{len(error.mistakes)} mistakes, listed above; nothing was {undone}.",
         ) from error
 
 
@@ -147,7 +174,3 @@ def has_records() -> bool:
 
     settings = addressed(load(os.environ))
     return settings.database_url is not None or (settings.data / "postgresql").is_dir()
-
-
-def _unwritable(error: OSError) -> Refused:
-    return Refused(Code.OUTPUT_UNWRITABLE, f"The output cannot be written: {error.strerror}.")

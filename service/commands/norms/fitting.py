@@ -1,7 +1,5 @@
 """`fontanelle norms fit` and `calibrate`: what a hospital makes of its own normal children."""
 
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,8 +25,6 @@ _beside = click.option(
     help="Whose regions, label protocol and ages are wanted.",
 )
 _by = click.option("--by", required=True, help="Who answers for the children being normal.")
-
-
 _from_analyses = click.option(
     "--from-analyses",
     is_flag=True,
@@ -74,6 +70,7 @@ def fit_command(
     from fontanelle.norms.fitting_recheck import recheck
     from fontanelle.norms.reference import load
     from fontanelle.norms.site_page import Heading, site_page
+    from service.commands.norms.files import write_texts
 
     source = source_of(cohort, "COHORT", from_analyses=from_analyses, package=package)
     like = _linear(beside)
@@ -85,7 +82,7 @@ def fit_command(
     again = recheck(children, fitted, like.validity.days_per_year)
     heading = Heading(name, title, load(document).version, made_at, by)
     page = site_page(heading, children, fitted, like, again)
-    _write({out / f"{name}.html": page, out / f"{name}.json": document})
+    write_texts({out / f"{name}.html": page, out / f"{name}.json": document})
     click.echo("\n".join(_fitted_lines(fitted, children, again)))
     click.echo(f"Written: {out / f'{name}.json'}, {out / f'{name}.html'}")
 
@@ -114,6 +111,7 @@ def calibrate_command(
     from fontanelle.clock import SystemClock
     from fontanelle.norms.calibration import calibrate, checks, serialise, status_of
     from fontanelle.norms.cohort import rules_of
+    from service.commands.norms.files import write_text
 
     source = source_of(normals, "--normals", from_analyses=from_analyses, package=package)
     reference = _linear(beside)
@@ -121,7 +119,7 @@ def calibrate_command(
     children = children_of(source, rules_of(reference, least=prior.n_min_offset))
     with listing():
         calibration = calibrate(children, reference, made_at=SystemClock().now(), by=by)
-    _write({out: serialise(calibration)})
+    write_text(out, serialise(calibration))
     click.echo("\n".join(_calibrated_lines(calibration, checks(children, reference))))
     click.echo(f"Site status: {status_of(calibration.n, reference)}. Written: {out}")
     if calibration.n >= prior.n_min_regression:
@@ -141,30 +139,6 @@ def _linear(name: str) -> "Reference":
             Code.CALIBRATION_REFUSED, f"The reference {reference.id} is no regression on age, sex."
         )
     return reference
-
-
-def _write(files: dict[Path, str]) -> None:
-    """Write all files under temporary names, then move them to their places; all or none."""
-    unfinished: dict[Path, Path] = {}
-    try:
-        for path, text in files.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(prefix=".fontanelle-", dir=path.parent)
-            unfinished[path] = Path(name)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-        for path, ready in unfinished.items():
-            ready.chmod(0o644)
-            ready.replace(path)
-    except OSError as error:
-        raise Refused(
-            Code.OUTPUT_UNWRITABLE, f"The output cannot be written: {error.strerror}."
-        ) from error
-    finally:
-        for ready in unfinished.values():
-            ready.unlink(missing_ok=True)
 
 
 def _fitted_lines(fitted: "Fit", children: "Cohort", again: "Recheck | None") -> list[str]:

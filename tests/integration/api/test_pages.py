@@ -156,6 +156,19 @@ def test_the_form_asks_whether_the_head_is_normal_and_the_page_says_it(
     assert ("normal head." in page) is (said is not None) and (said or "") in page
 
 
+def test_who_reviews_again_is_told_that_silence_takes_the_mark_away(house: House) -> None:
+    analysis = house.result()
+    client = reader(house, Role.REVIEW)
+    path, told = f"/analyses/{analysis}", "if you do not say it again, the mark is gone"
+    assert told not in client.get(path).text
+
+    client.post(f"{path}/review", data={"verdict": "accepted", "normal": "yes"})
+    assert told in client.get(path).text
+    client.post(f"{path}/review", data={"verdict": "accepted"})
+
+    assert told not in client.get(path).text
+
+
 def test_a_form_with_another_mark_changes_nothing(house: House) -> None:
     analysis = house.result()
     client = reader(house, Role.REVIEW)

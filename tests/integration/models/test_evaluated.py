@@ -53,6 +53,30 @@ def test_one_figure_missed_or_not_measured_does_not_qualify(tmp_path: Path, gate
     assert "not" in found.metrics["planted"]["error"]
 
 
+def test_a_required_section_that_judges_nothing_does_not_qualify(tmp_path: Path) -> None:
+    *others, _ = whole()
+    file = written(tmp_path / "accuracy.json", *others, section(REQUIRED[-1]))
+    assert not read_evaluation([file]).qualified
+
+
+def test_of_two_tries_of_a_section_the_better_one_cannot_be_chosen(tmp_path: Path) -> None:
+    files = [
+        written(tmp_path / "a.json", section("planted", at_most("error", 2.5, 8.0))),
+        written(tmp_path / "b.json", *whole()),
+    ]
+    with pytest.raises(Refused, match="section planted is given twice") as refusal:
+        read_evaluation(files)
+    assert refusal.value.reason.code is Code.INPUT_UNREADABLE
+
+
+def test_figures_of_two_steps_are_not_those_of_the_second_alone(tmp_path: Path) -> None:
+    found = read_evaluation([written(tmp_path / "accuracy.json", *whole())])
+    found.require_same(NETWORKS)
+    with pytest.raises(Refused, match=r"another localiser\.onnx") as refusal:
+        found.require_same({"model.onnx": NETWORKS["model.onnx"]})
+    assert refusal.value.reason.code is Code.NETWORK_OTHER
+
+
 def test_a_quick_run_proves_nothing(tmp_path: Path) -> None:
     assert not read_evaluation([written(tmp_path / "a.json", *whole(), quick=True)]).qualified
 

@@ -8,12 +8,15 @@ import pytest
 import SimpleITK as sitk  # noqa: N813 (its own documentation's name)
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from fontanelle.errors import Code, Refused
 from fontanelle.imaging.compartments import assemble
 from fontanelle.imaging.geometry import Image, LabelArray
+from fontanelle.imaging.head import axis_aligned
 from models.phantom.head import Recipe, make
 from models.phantom.scan import Field, View, grid, scan
+from models.training.alignment import Start, aligned, itk_image
 from models.training.heads import HELD_OUT
 from models.training.labelling import protocol_called, region_set
 from models.training.paired import write_image
@@ -86,6 +89,28 @@ def test_the_lobes_of_another_persons_head_come_out_in_their_places(
         dice = 2 * (one & other).sum() / (one.sum() + other.sum())
         least = floor if region.laterality else 0.6
         assert dice > least, f"{region.name}: {dice:.3f}"
+
+
+def test_two_runs_give_the_same_labels() -> None:
+    field = axis_aligned((24, 24, 24), 4.0, np.zeros(3))
+    clouds = np.random.default_rng(0).normal(size=(24, 24, 24))
+    smooth = ndimage.gaussian_filter(clouds, 2.0).astype(np.float32)
+    fixed = itk_image(np.clip(0.5 + 4 * smooth, 0, 1), field)
+    moving = itk_image(np.clip(0.5 + 4 * np.roll(smooth, 1, axis=2), 0, 1), field)
+    labels = itk_image((np.roll(smooth, 1, axis=2) > 0).astype(np.uint8), field)
+    mask = itk_image(np.ones((24, 24, 24), dtype=np.uint8), field)
+    start = Start((46.0, 46.0, 46.0), (46.0, 46.0, 46.0), 1.0)
+
+    once, again = (aligned(fixed, mask, moving, start) for _ in range(2))
+
+    for probe_lps_mm in ((20.0, 30.0, 40.0), (60.0, 50.0, 30.0)):
+        assert once.TransformPoint(probe_lps_mm) == again.TransformPoint(probe_lps_mm)
+    carried = [
+        sitk.GetArrayFromImage(sitk.Resample(labels, fixed, one, sitk.sitkNearestNeighbor, 0))
+        for one in (once, again)
+    ]
+    assert np.array_equal(*carried)
+    assert carried[0].any()
 
 
 def test_what_the_skull_holds_is_found_without_a_template(

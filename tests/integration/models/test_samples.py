@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 pytest.importorskip("torch", reason="torch is not installed (extra `train`)")
 
 from fontanelle.imaging.quality.likeness import FEATURES  # noqa: E402
-from models.export.samples import likeness  # noqa: E402
+from models.export.packaging import _preprocessing  # noqa: E402
+from models.export.samples import golden_image, likeness  # noqa: E402
 from models.training.config import TrainingConfig, config_text  # noqa: E402
 from models.training.protocol import OUTER_CSF  # noqa: E402
 from models.training.synthesis.anatomy import region_set  # noqa: E402
@@ -46,3 +47,11 @@ def test_the_network_gets_prepared_images() -> None:
     likeness(CONFIG, FIELD, region_set(), COUNT, looked)
     assert len(seen) == COUNT
     assert all(low == -1.0 and high == 1.0 for low, high in seen)
+
+
+def test_a_package_prepares_images_as_its_training_did() -> None:
+    equalised = replace(CONFIG, preprocessing="equalised")
+    assert _preprocessing(equalised)["name"] == "equalised"
+    # Outside the brain, which the other preprocessing shows, it is black.
+    black = [(golden_image(one, FIELD) == -1.0).mean() for one in (CONFIG, equalised)]
+    assert black[1] > black[0] + 0.05

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from fontanelle.errors import Refused
 from fontanelle.norms.calibration import parse
 from fontanelle.norms.reference import load, shipped
 from service import cli
+from service.commands.norms.files import write_texts
 from tests.unit.norms.simulated import changed, rows, text
 
 BY = ("--by", "Dr Reader")
@@ -46,7 +48,7 @@ def test_all_problems_are_printed_and_nothing_is_written(tmp_path, capsys) -> No
     assert capsys.readouterr().err.splitlines() == [
         "row 2: sex is '2'; M or F is wanted.",
         "row 3: left_frontal is -1: negative.",
-        "cohort.invalid: 2 problems, listed above; nothing was written.",
+        "cohort.invalid: 2 mistakes, listed above; nothing was written.",
     ]
     assert not out.exists()
 
@@ -117,6 +119,18 @@ def test_an_older_calibration_survives_a_refused_one(tmp_path) -> None:
     assert cli.run([*ask, table(bad, text(rows(20, 5, shift=0.3)))]) == 3
 
     assert out.read_bytes() == before
+
+
+def test_of_several_files_all_are_written_or_none(tmp_path) -> None:
+    page, document = tmp_path / "ours.html", tmp_path / "ours.json"
+    page.write_text("older", encoding="utf-8")
+    document.mkdir()
+
+    with pytest.raises(Refused, match=r"output\.unwritable"):
+        write_texts({page: "newer", document: "{}"})
+
+    assert page.read_text(encoding="utf-8") == "older"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ours.html", "ours.json"]
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_every_problem_names_the_analysis_it_is_of_and_nothing_is_written(
         "analysis 8: protocol is 'other', not xi2025-matched.",
         "analyses 5, 6 hold the same volumes.",
         "protocol differs between rows (2 of them): one is wanted.",
-        "cohort.invalid: 4 problems, listed above; nothing was written.",
+        "cohort.invalid: 4 mistakes, listed above; nothing was written.",
     ]
     assert not (tmp_path / "c.json").exists()
 

@@ -19,7 +19,7 @@ CHILDREN = rows(4, 3)
 
 def found(records: Records, package: str | None = None) -> Normals:
     with records.begin() as session:
-        return normals.normals(session, package)
+        return normals.normals(session, (548, 913), package)
 
 
 def used(records: Records, package: str | None = None) -> list[int]:
@@ -125,6 +125,21 @@ def test_of_each_child_the_earliest_scan_is_used(records: Records) -> None:
     assert [child.analysis_id for child in children.children] == [first, elsewhere, nowhere]
     ((left_out, why),) = ((each.analysis_id, each.why) for each in children.left_out)
     assert left_out == second and f"Analysis {first} is of the same child" in why
+
+
+def test_a_scan_before_the_ages_wanted_does_not_stand_in_the_way_of_a_later_one(
+    records: Records,
+) -> None:
+    early = measured(records, 1, {**CHILDREN[0], "age_days": "400"}, patient_id="P1")
+    late = measured(records, 2, {**CHILDREN[1], "age_days": "700"}, patient_id="P1")
+    mark(records, early, late)
+
+    children = found(records)
+
+    assert [child.analysis_id for child in children.children] == [late]
+    assert [(each.analysis_id, each.why) for each in children.left_out] == [
+        (early, "Its child has 400 days; 548 to 913 are wanted.")
+    ]
 
 
 @pytest.mark.parametrize(

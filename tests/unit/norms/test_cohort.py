@@ -162,6 +162,36 @@ def test_too_few_children_and_one_sex_only_are_refused() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "head_ml",
+    [
+        lambda _: 1100.0,
+        lambda child: 1150.0 if child["sex"] == "M" else 1050.0,
+        lambda child: 900.0 + 0.3 * int(child["age_days"]),
+    ],
+    ids=["one number", "a mean of each sex", "a chart"],
+)
+def test_an_intracranial_volume_that_nobody_measured_is_refused(head_ml) -> None:
+    def fill(table) -> None:
+        for child in table:
+            child["intracranial_ml"] = f"{head_ml(child):.0f}"
+
+    (found,) = problems(changed(rows(30, 1), fill))
+
+    assert found.startswith("intracranial_ml is the same in all rows, or follows from age and sex")
+
+
+def test_measured_intracranial_volumes_are_read() -> None:
+    def fill(table) -> None:
+        for child in table:
+            volumes = sum(float(child[name]) for name in XI.region_names)
+            child["intracranial_ml"] = f"{1.05 * volumes:.1f}"
+
+    cohort = read(changed(rows(30, 1), fill), RULES)
+
+    assert cohort.intracranial_ml is not None and cohort.intracranial_ml.std() > 50
+
+
 def test_no_child_is_named_in_what_is_refused() -> None:
     def spoil(table) -> None:
         for row in table:

@@ -125,6 +125,7 @@ def test_a_repetition_of_the_same_day_is_named_and_no_change_is_called() -> None
     "changes",
     [
         {"site_status": "provisional", "tier": "calibrated"},
+        {"calibration": "sha256:11"},
         {"corrected_age_days": 500},
         {"expected_ml": None},
     ],

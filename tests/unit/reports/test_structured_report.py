@@ -11,6 +11,7 @@ from pydicom import Dataset
 
 from fontanelle.errors import Code, Reason
 from fontanelle.norms.comparison import Flag, SiteStatus
+from fontanelle.reports import wording
 from fontanelle.reports.result import Fitness, Result
 from fontanelle.reports.segmentation import render_segmentation
 from fontanelle.reports.structured_report import render_structured_report
@@ -322,6 +323,15 @@ def test_the_sum_and_the_asymmetries_stand_beside_their_populations() -> None:
     frontal = named(report, "asym_frontal")[0]
     assert number(named(frontal, "373098007")[0]) == 1.9104
     assert number(named(frontal, "121414")[0]) == 2.931
+
+
+def test_the_sites_calibration_is_named_beside_the_reference() -> None:
+    usual_words = wording.statements(case().result)
+    words = wording.statements(without(case(), calibration_version="sha256:11").result)
+
+    (named_there,) = set(words) - set(usual_words)
+    assert named_there == "Calibration of this site: sha256:11."
+    assert words[words.index(named_there) - 1].startswith("Reference xi2025, sha256:")
 
 
 def test_both_ages_low_regions_and_earlier_scans_are_said_in_words() -> None:
