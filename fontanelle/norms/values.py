@@ -1,10 +1,14 @@
 """What a reference holds, as values: numbers with their provenance, nothing that computes."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from fontanelle.norms.comparison import Sex, SiteOffset, SiteStatus, Tier
 from fontanelle.norms.document import Laterality, Matrix, ModelKind, Status
-from fontanelle.norms.lms import LmsRow
+
+if TYPE_CHECKING:
+    # Numpy comes with it, which the API does not load.
+    from fontanelle.norms.lms import LmsRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,15 +172,15 @@ class LmsNorm:
     name: str
     label: int
     laterality: Laterality
-    male: tuple[LmsRow, ...]
-    female: tuple[LmsRow, ...]
+    male: "tuple[LmsRow, ...]"
+    female: "tuple[LmsRow, ...]"
     unit: str
     status: Status
     source: str
     share_of_total: Num | None
     facts: tuple[Fact, ...]
 
-    def rows(self, sex: Sex) -> tuple[LmsRow, ...]:
+    def rows(self, sex: Sex) -> "tuple[LmsRow, ...]":
         """Return the rows of a sex."""
         return self.male if sex is Sex.MALE else self.female
 

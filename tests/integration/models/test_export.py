@@ -114,7 +114,7 @@ def test_an_export_that_fails_leaves_nothing_and_takes_nothing_away(
     (folder / "kept").write_text("mine")
     digests = {"model.onnx": "0" * 64}
     wrong = replace(SAID, evaluation=Evaluation(digests, {}, {}, qualified=True))
-    with pytest.raises(Refused, match=r"another model\.onnx"):
+    with pytest.raises(Refused, match=r"another localiser\.onnx"):
         export_package(checkpoint, checkpoint, folder, wrong, replace=True)
     assert [path.name for path in tmp_path.iterdir()] == ["package"]
     assert (folder / "kept").read_text() == "mine"
