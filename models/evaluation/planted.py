@@ -252,7 +252,14 @@ def _detection_table(answers: Mapping[Kind, list[Answer]]) -> Table:
             rows.append((kind, f"z < {limit:g}", seen, len(small), false, len(normal)))
     return Table(
         f"Sensitivity where {DETECT_SD:g} SD were planted (against the head's own true volume)",
-        ("planted in", "called small where", "found", "of planted", "called small at 0 SD", "of normal"),
+        (
+            "planted in",
+            "called small where",
+            "found",
+            "of planted",
+            "called small at 0 SD",
+            "of normal",
+        ),
         tuple(rows),
     )
 
