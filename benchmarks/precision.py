@@ -102,7 +102,6 @@ def _seen(package: Package, head: str) -> Image:
         package,
         shipped("xi2025"),
         replace(engine, network=heard),  # type: ignore[arg-type]
-        second_pass=False,
     )
     measure_image(image, tools, Stopwatch(SystemClock()))
     if heard.image is None:

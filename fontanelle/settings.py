@@ -136,8 +136,6 @@ class WorkerSettings(Section):
     reference: str = "xi2025"
     """A reference of the product, or an imported one: by its name (then always its newest revision)
     or by its version, `sha256:` and the digest."""
-    second_pass: bool = True
-    """Whether each head is segmented once more, mirrored: gives every volume an uncertainty."""
     lease_s: Seconds = 30.0
     """An analysis whose worker gave no sign for so long is taken from it."""
     heartbeat_s: Seconds = 5.0

@@ -89,12 +89,7 @@ def installed(
         records=records,
         spool=Spool(settings.spool),
         store=store,
-        tools=Tools(
-            package,
-            chosen.reference,
-            open_engine(package),
-            second_pass=settings.worker.second_pass,
-        ),
+        tools=Tools(package, chosen.reference, open_engine(package)),
         plans=plans_of(settings),
         heartbeat=heartbeat,
         settings=settings.worker,

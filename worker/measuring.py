@@ -1,6 +1,6 @@
 """From voxels to millilitres: find the head and how it lies, segment, restore, measure, judge."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from fontanelle.clock import Clock
 from fontanelle.imaging.compartments import assemble
-from fontanelle.imaging.geometry import Geometry, Image, LabelArray
+from fontanelle.imaging.geometry import Image, LabelArray
 from fontanelle.imaging.head import Head, find_head
 from fontanelle.imaging.patient import Patient
-from fontanelle.imaging.pose import Canonical, Pose, find_pose, nudged
+from fontanelle.imaging.pose import Canonical, Pose, find_pose
 from fontanelle.imaging.prepare import Prepared, prepare, prepare_upright
 from fontanelle.imaging.quality import (
     Grade,
@@ -39,19 +39,11 @@ BELOW_MM = 25.0
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What an analysis needs, loaded once and warm.
-
-    Attributes
-    ----------
-    second_pass
-        Whether the head is looked at once more, for the uncertainty of each volume: in a pose that
-        is a little off, or mirrored where the package has one step.
-    """
+    """What an analysis needs, loaded once and warm."""
 
     package: Package
     reference: Reference
     engine: Segmenter
-    second_pass: bool = True
 
 
 @dataclass(slots=True)
@@ -84,10 +76,9 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Look:
-    """What the first, coarse step saw."""
+    """Labels, and how the head lies by them; `pose` is None where they do not tell."""
 
-    codes: NDArray[np.uint8]
-    geometry: Geometry
+    labels: LabelArray
     pose: Pose | None
     check: QualityCheck
 
@@ -97,7 +88,10 @@ def measure_image(
 ) -> Measured:
     """Take the steps from voxels to millilitres, in their order.
 
-    A head whose pose cannot be told is measured coarsely, and that fails its check.
+    Every head is looked at twice, and the second look counts: the first tells its pose to a
+    fraction of a degree. How far both differ is the uncertainty of each volume. A package of one
+    step looks at the mirrored head first. A head whose pose cannot be told is measured coarsely,
+    and that fails its check.
 
     Raises
     ------
@@ -110,24 +104,28 @@ def measure_image(
     if package.localiser is None or package.canonical is None:
         with watch.stage("prepare"):
             prepared = prepare(image, head, package.preprocessing)
-        other = replace(prepared, array=mirrored(prepared.array))
-        return _measured(image, head, (prepared, other), tools, watch, patient=patient)
+        with watch.stage("first_look"):
+            first = _mirrored_labels(prepared, tools)
+        return _measured(image, head, (first, prepared), tools, watch, patient=patient)
     with watch.stage("localise"):
         coarse = prepare(image, head, package.localiser)
-        look = _look(coarse, tools, package.canonical)
-        if look.pose is None or look.check.grade is Grade.FAIL:
+        look = _look(_coarse_labels(coarse, tools), package, package.canonical)
+        if look.pose is None:
             # Shoulders may have been taken for a part of the head.
-            look = _look(_without_body(coarse, head), tools, package.canonical)
-    if look.pose is None or look.check.grade is Grade.FAIL:
-        labels = restored(look.codes, look.geometry, image.grid)
+            coarse = _without_body(coarse, head)
+            look = _look(_coarse_labels(coarse, tools), package, package.canonical)
+    if look.pose is None:
+        labels = restored(look.labels.codes, coarse.geometry, image.grid)
         return Measured(labels, measure(labels, package.region_set), (look.check,))
+    with watch.stage("first_look"):
+        prepared = prepare_upright(image, look.pose, package.canonical, package.preprocessing)
+        fine = _look(_labels(prepared, tools), package, package.canonical)
+    # What spoils fine labels is told by the checks of the result.
+    pose, check = (look.pose, look.check) if fine.pose is None else (fine.pose, fine.check)
     with watch.stage("prepare"):
-        poses = (look.pose, nudged(look.pose, package.canonical))[: 1 + tools.second_pass]
-        looks = [
-            prepare_upright(image, pose, package.canonical, package.preprocessing) for pose in poses
-        ]
-    measured = _measured(image, head, looks, tools, watch, patient=patient)
-    return replace(measured, quality=(look.check, *measured.quality), pose=look.pose)
+        prepared = prepare_upright(image, pose, package.canonical, package.preprocessing)
+    measured = _measured(image, head, (fine.labels, prepared), tools, watch, patient=patient)
+    return replace(measured, quality=(check, *measured.quality), pose=pose)
 
 
 def _without_body(coarse: Prepared, head: Head) -> Prepared:
@@ -140,55 +138,59 @@ def _without_body(coarse: Prepared, head: Head) -> Prepared:
     return replace(coarse, array=array)
 
 
-def _look(coarse: Prepared, tools: Tools, canonical: Canonical) -> _Look:
-    """Find out from coarse labels how the head lies."""
-    package = tools.package
-    labels = LabelArray(_codes(tools.engine.localise(coarse.array), package), coarse.geometry)
+def _look(labels: LabelArray, package: Package, canonical: Canonical) -> _Look:
+    """Find out from labels how the head lies."""
     intracranial_ml = measure(labels, package.region_set).intracranial_ml
     pose = find_pose(labels, intracranial_ml, package.region_set, package.placement, canonical)
-    return _Look(labels.codes, coarse.geometry, pose, head_pose(pose, package.placement.tolerance))
+    check = head_pose(pose, package.placement.tolerance)
+    return _Look(labels, None if check.grade is Grade.FAIL else pose, check)
+
+
+def _coarse_labels(coarse: Prepared, tools: Tools) -> LabelArray:
+    return LabelArray(_codes(tools.engine.localise(coarse.array), tools.package), coarse.geometry)
+
+
+def _labels(prepared: Prepared, tools: Tools) -> LabelArray:
+    codes = _codes(tools.engine.segment(prepared.array), tools.package)
+    return LabelArray(codes, prepared.geometry)
+
+
+def _mirrored_labels(prepared: Prepared, tools: Tools) -> LabelArray:
+    """Return the labels of the mirrored head, mirrored back."""
+    package = tools.package
+    classes = tools.engine.segment(mirrored(prepared.array))
+    codes = _codes(unmirrored(classes, package.region_set), package)
+    return LabelArray(codes, prepared.geometry)
 
 
 def _measured(
     image: Image,
     head: Head,
-    looks: Sequence[Prepared],
+    looks: tuple[LabelArray, Prepared],
     tools: Tools,
     watch: Stopwatch,
     *,
     patient: Patient | None,
 ) -> Measured:
-    """Segment a prepared image, restore, measure and judge; the second look is for agreement."""
-    package, prepared = tools.package, looks[0]
+    """Segment for the second look, restore, measure and judge; the first is for agreement."""
+    package, (first, prepared) = tools.package, looks
     with watch.stage("segment"):
-        classes = tools.engine.segment(prepared.array)
+        on_field = _labels(prepared, tools)
     with watch.stage("restore"):
-        on_field = LabelArray(_codes(classes, package), prepared.geometry)
         labels = restored(on_field.codes, prepared.geometry, image.grid)
     with watch.stage("measure"):
         volumes = measure(labels, package.region_set)
-    with watch.stage("second_pass"):
-        agreement = (_second_pass(on_field, looks[1], tools),) if tools.second_pass else ()
     with watch.stage("judge"):
         region_set, placement = package.region_set, package.placement
         found = assess(labels, on_field, head, volumes, region_set=region_set, placement=placement)
         seen = assess_values(prepared.hu, on_field, region_set, package.likeness)
-        quality = (*found, *_for_age(volumes, patient), *agreement, *seen)
+        agreement = passes_agree(first, on_field, region_set)
+        quality = (*found, *_for_age(volumes, patient), agreement, *seen)
     return Measured(labels, volumes, quality)
 
 
 def _codes(classes: NDArray[np.uint8], package: Package) -> NDArray[np.uint8]:
     return assemble(classes, package.region_set, package.outer_csf)
-
-
-def _second_pass(on_field: LabelArray, other: Prepared, tools: Tools) -> QualityCheck:
-    """Segment the head as it is seen a second time, and compare volumes."""
-    package = tools.package
-    classes = tools.engine.segment(other.array)
-    if package.localiser is None:
-        classes = unmirrored(classes, package.region_set)
-    codes = _codes(classes, package)
-    return passes_agree(on_field.codes, codes, other.geometry.voxel_mm3, package.region_set)
 
 
 def _for_age(volumes: Volumes, patient: Patient | None) -> tuple[QualityCheck, ...]:

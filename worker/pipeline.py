@@ -307,7 +307,6 @@ def _digest(
         tools.package.sha256,
         engine.provider,
         engine.precision,
-        str(tools.second_pass),
         tools.reference.version,
         *further,
     )

@@ -126,10 +126,14 @@ def _no_brain(
 
 
 def _coarse(image: Image) -> tuple[NDArray[np.float32], NDArray[np.float32], Geometry]:
-    """Return mean and peak HU on a grid of `COARSE_MM` along L, P, S that covers the image."""
+    """Return mean and peak HU on a grid of `COARSE_MM` along L, P, S that covers the image.
+
+    Both have one middle, so that a mirrored image has a mirrored grid.
+    """
     corners = _corners_lps_mm(image)
     low, high = corners.min(axis=0), corners.max(axis=0)
     count = np.maximum(1, np.ceil((high - low) / COARSE_MM)).astype(int)[::-1]
+    low = (low + high - COARSE_MM * count[::-1]) / 2
     half = COARSE_MM / 2
     fine = axis_aligned(tuple((2 * count).tolist()), half, low + half / 2)
     hu = sampled(image, fine, -1024.0)

@@ -88,7 +88,8 @@ def sampled(image: Image, target: Geometry, outside_hu: float) -> NDArray[np.flo
 def averaged(image: Image, target: Geometry) -> Image:
     """Average voxels that are at most half as large as a target's, and drop what lies outside it.
 
-    Sampling alone would take one of several voxels and all of its noise.
+    Sampling alone would take one of several voxels and all of its noise. The averages are counted
+    from the target's middle on, so that those of a mirrored image are the mirror image of its own.
 
     Parameters
     ----------
@@ -107,14 +108,24 @@ def averaged(image: Image, target: Geometry) -> Image:
     factor = np.clip((ratio + 1e-3).astype(int), 1, part.shape)
     if (factor == 1).all():
         return Image(part.copy(), Geometry(_triple(part.shape), affine))
-    # Bins are counted from the first voxel; one that is not full would be dropped at the end.
-    missing = [(0, int(-side % by)) for side, by in zip(part.shape, factor, strict=True)]
+    # One that is not full would be dropped at the end.
+    middle = _middle_edge(affine, target)
+    before = -middle % factor
+    after = -(before + part.shape) % factor
+    missing = list(zip(before.tolist(), after.tolist(), strict=True))
     full = sitk.GetImageFromArray(np.pad(part, missing, mode="edge"))
     bins = sitk.BinShrink(full, factor[::-1].tolist())
     shrunk: Voxels = np.asarray(sitk.GetArrayFromImage(bins))
-    affine[:3, 3] += affine[:3, :3] @ ((factor - 1) / 2)
+    affine[:3, 3] += affine[:3, :3] @ ((factor - 1) / 2 - before)
     affine[:3, :3] *= factor
     return Image(shrunk, Geometry(_triple(shrunk.shape), affine))
+
+
+def _middle_edge(affine: NDArray[np.float64], target: Geometry) -> NDArray[np.int_]:
+    """Return the edge between two voxels that is nearest to a target's middle, on each axis."""
+    middle = target.to_patient((np.array(target.shape, dtype=float) - 1) / 2)
+    inverse = np.linalg.inv(affine)
+    return np.rint(inverse[:3, :3] @ middle + inverse[:3, 3] + 0.5).astype(int)
 
 
 def _triple(shape: tuple[int, ...]) -> tuple[int, int, int]:

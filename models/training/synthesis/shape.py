@@ -38,10 +38,10 @@ class ShapeConfig:
         Displacement and the distance over which it varies.
     """
 
-    angle_sd_deg: tuple[float, float, float] = (3.0, 3.0, 4.0)
-    angle_max_deg: float = 14.0
-    size_sd: float = 0.02
-    shift_mm: float = 4.0
+    angle_sd_deg: tuple[float, float, float] = (1.5, 1.5, 2.0)
+    angle_max_deg: float = 8.0
+    size_sd: float = 0.012
+    shift_mm: float = 2.5
     stretch_sd: float = 0.04
     elastic_mm: float = 3.0
     elastic_step_mm: float = 28.0

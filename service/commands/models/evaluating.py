@@ -113,8 +113,7 @@ def _tools(package: str | None, engine: str) -> "Tools":
     from worker.pipeline import Tools
 
     loaded = load(find(package))
-    # Volumes are judged against the truth here, so nobody asks how far two looks differ.
-    return Tools(loaded, shipped(REFERENCE), open_engine(loaded, engine), second_pass=False)
+    return Tools(loaded, shipped(REFERENCE), open_engine(loaded, engine))
 
 
 def _measure(tools: "Tools") -> "Measure":

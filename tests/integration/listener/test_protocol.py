@@ -74,6 +74,7 @@ def test_a_breach_of_the_protocol_ends_the_association_and_nothing_else(
         threading.Thread(target=peer.send, args=(content,), daemon=True).start()
         assert peer.answer() == ABORTED
         assert peer.is_closed()
+        until(lambda: place.listener.associations == 0)
 
     assert place.files() == []
     with associated(place) as other:

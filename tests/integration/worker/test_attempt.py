@@ -63,10 +63,11 @@ class RememberingEngine:
         self._answers: dict[bytes, NDArray[np.uint8]] = {}
 
     def segment(self, image: NDArray[np.float32]) -> NDArray[np.uint8]:
-        self.meanwhile()
         return self._answer(image, self._engine.segment)
 
     def localise(self, image: NDArray[np.float32]) -> NDArray[np.uint8]:
+        # A head is localised once and looked at twice: what happens meanwhile happens once.
+        self.meanwhile()
         return self._answer(image, self._engine.localise)
 
     def _answer(self, image: NDArray[np.float32], ask: Callable) -> NDArray[np.uint8]:
@@ -194,8 +195,7 @@ def opened(
     url: str, tools: Tools, engine: RememberingEngine, data: Path, store: Path
 ) -> Iterator[House]:
     settings = Settings(data=data, worker=WORKER, dispatcher=DispatcherSettings(send_again_s=3600))
-    # One pass: what happens meanwhile happens once.
-    tools = replace(tools, engine=engine, second_pass=False)
+    tools = replace(tools, engine=engine)
     with Records.open(url) as records:
         register(records, tools)
         yield House(records, settings, tools, engine, store)

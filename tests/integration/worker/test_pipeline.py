@@ -18,8 +18,9 @@ from highdicom.seg import segread
 from fontanelle.clock import SystemClock
 from fontanelle.errors import Code
 from fontanelle.imaging.decoding import decode
+from fontanelle.imaging.geometry import Image
 from fontanelle.imaging.nifti import LPS_FROM_RAS
-from fontanelle.imaging.quality import Grade
+from fontanelle.imaging.quality import Grade, unmirrored
 from fontanelle.imaging.series import read_study
 from fontanelle.norms.comparison import Flag
 from fontanelle.reports.result import Fitness, State
@@ -28,7 +29,8 @@ from models.phantom.scan import View, grid, scan
 from models.phantom.series import Header, write_series
 from tests.integration.worker.conftest import CUT, LONG, SMALL, Analyse, phantom
 from tests.real import ge_head_tilt, philips_phantom, philips_series
-from worker.pipeline import Outcome, Tools, analyse_path
+from worker.measuring import Measured, measure_image
+from worker.pipeline import Outcome, Stopwatch, Tools, analyse_path
 
 ALL_FILES = {"segmentation.dcm", "report.dcm", "report.json", "labels.nii.gz", "overlay.png"}
 LEFT_PARIETAL, RIGHT_PARIETAL = 3, 4
@@ -44,6 +46,16 @@ def codes_of(outcome: Outcome) -> set[Code]:
 def volumes_ml(outcome: Outcome) -> dict[str, float]:
     assert outcome.result.volumes is not None, outcome.result.reasons
     return outcome.result.volumes.by_region_ml
+
+
+def volumes_of(measured: Measured, *, swapped: bool = False) -> dict[str, float]:
+    """Return each compartment under its name, or under that of the other side."""
+    other = {"left": "right", "right": "left"}
+    found = {}
+    for name, ml in measured.volumes.by_region_ml.items():
+        side, _, rest = name.partition("_")
+        found[f"{other[side]}_{rest}" if swapped and side in other else name] = ml
+    return dict(sorted(found.items()))
 
 
 def segmentation(outcome: Outcome) -> pydicom.Dataset:
@@ -186,6 +198,20 @@ def test_a_mirrored_head_has_mirrored_volumes(analyse: Analyse) -> None:
         assert mirrored[f"left_{lobe}"] == pytest.approx(as_is[f"right_{lobe}"], rel=0.12)
         assert mirrored[f"right_{lobe}"] == pytest.approx(as_is[f"left_{lobe}"], rel=0.12)
     assert mirrored["right_parietal"] < 0.85 * mirrored["left_parietal"]
+
+
+def test_a_mirrored_image_has_the_mirrored_labels_voxel_for_voxel(tools: Tools) -> None:
+    image, _ = scan(phantom(Recipe(change=SMALLER_LEFT)), grid(View.AXIAL, SMALL))
+    other = Image(image.hu[:, :, ::-1].copy(), image.grid)
+    one, back = (measure_image(each, tools, Stopwatch(SystemClock())) for each in (image, other))
+    region_set = tools.package.region_set
+    compartments = region_set.compartment_table
+    mirrored = unmirrored(compartments[back.labels.codes], region_set)
+    same = compartments[one.labels.codes] == mirrored
+    assert same.mean() > 0.9999
+    np.testing.assert_allclose(
+        list(volumes_of(back, swapped=True).values()), list(volumes_of(one).values()), rtol=0.002
+    )
 
 
 # What else lies in the field ---------------------------------------------------------------

@@ -6,6 +6,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 pytest.importorskip("onnx", reason="onnx is not installed (extra `train`)")
 
@@ -108,12 +109,19 @@ def test_a_head_upside_down_is_turned_too_far(tools: Tools) -> None:
     assert found.quality[0].value == pytest.approx(180, abs=3)
 
 
-def test_the_second_pass_gives_an_uncertainty_and_can_be_left_out(tools: Tools) -> None:
+def test_both_looks_together_give_each_volume_an_uncertainty(tools: Tools) -> None:
     found = check(measured(CodedHead(), tools), "passes_agree")
     assert found.uncertainty_ml is not None
     assert set(found.uncertainty_ml) == {region.name for region in REGIONS.regions}
-    without = measured(CodedHead(), replace(tools, second_pass=False))
-    assert "passes_agree" not in {each.check for each in without.quality}
+
+
+def test_the_first_look_tells_the_pose_of_the_second_finely(tools: Tools) -> None:
+    head = CodedHead(turn_deg=(-22, 12, 18), scale=1.1, shift_mm=(9, -6, 4))
+    pose = measured(head, tools).pose
+    assert pose is not None
+    off = Rotation.from_matrix(head.rotation.T @ pose.rotation)
+    assert np.degrees(off.magnitude()) < 0.5
+    assert pose.scale == pytest.approx(head.scale, rel=0.005)
 
 
 def analysed(head: CodedHead, tools: Tools, folder: Path) -> Outcome:

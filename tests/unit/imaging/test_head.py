@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fontanelle.errors import Code, Refused
+from fontanelle.imaging.geometry import Image
 from fontanelle.imaging.head import Head, find_head
 from tests.analytic_head import AnalyticHead, axial, image_of, sheared
 
@@ -29,6 +30,15 @@ def test_the_box_is_that_of_the_inner_table() -> None:
 def test_the_enclosed_volume_is_that_of_the_ellipsoid() -> None:
     head = AnalyticHead()
     assert found(head).inside_ml == pytest.approx(head.inside_ml, rel=0.12)
+
+
+def test_a_mirrored_image_has_the_mirrored_box() -> None:
+    image = image_of(AnalyticHead(center_lps_mm=(7.3, 1.0, -2.0)), axial((96, 96, 97), 2.1))
+    found = find_head(image)
+    mirrored = find_head(Image(image.hu[:, :, ::-1].copy(), image.grid))
+    assert mirrored.low_lps_mm[0] == pytest.approx(-found.high_lps_mm[0])
+    assert mirrored.high_lps_mm[0] == pytest.approx(-found.low_lps_mm[0])
+    assert mirrored.inside_ml == found.inside_ml
 
 
 def test_a_table_behind_the_head_changes_nothing() -> None:

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from fontanelle.imaging.geometry import Geometry, LabelArray
 from fontanelle.imaging.placement import Placement, centroids
-from fontanelle.imaging.pose import NUDGE_DEG, Canonical, Pose, canonical_grid, find_pose, nudged
+from fontanelle.imaging.pose import Canonical, Pose, canonical_grid, find_pose
 from tests.analytic_head import axial, places
 from tests.coded_head import CodedHead
 from tests.regions import REGIONS
@@ -94,14 +94,3 @@ def test_the_grid_maps_the_frame_onto_the_patient(
 def test_the_turn_is_said_in_degrees() -> None:
     turn = Rotation.from_euler("x", 25, degrees=True).as_matrix()
     assert Pose(turn, 1.0, (0, 0, 0), 0.0, mirrored=False).turn_deg == pytest.approx(25)
-
-
-def test_a_second_look_is_off_by_two_degrees_and_half_a_voxel() -> None:
-    turn = Rotation.from_euler("xyz", (10, -5, 20), degrees=True).as_matrix()
-    pose = Pose(turn, 0.9, (3.0, 4.0, 5.0), 0.0, mirrored=False)
-    other = nudged(pose, FRAME)
-    between = Rotation.from_matrix(turn.T @ other.rotation)
-    assert np.degrees(between.magnitude()) == pytest.approx(NUDGE_DEG)
-    moved = turn.T @ (np.array(other.middle_lps_mm) - pose.middle_lps_mm)
-    np.testing.assert_allclose(moved, 0.9 * FRAME.spacing_mm / 2)
-    assert other.scale == pose.scale

@@ -154,19 +154,20 @@ def test_the_same_labels_from_the_mirrored_head_agree() -> None:
     labels = codes()
     labels[labels == 21] = 22
     back = unmirrored(swapped_sides(HEAD.classes(places(GRID))), REGIONS)
-    check = passes_agree(HEAD.classes(places(GRID)), back, 27.0, REGIONS)
+    one = LabelArray(HEAD.classes(places(GRID)), GRID)
+    check = passes_agree(one, LabelArray(back, GRID), REGIONS)
     assert check.grade is Grade.PASS
     assert check.value == 0.0
     image = RANDOM.normal(size=(3, 4, 5)).astype(np.float32)
     np.testing.assert_array_equal(mirrored(mirrored(image)), image)
 
 
-def test_a_second_pass_that_differs_is_an_uncertainty_in_ml() -> None:
+def test_a_look_that_differs_is_an_uncertainty_in_ml() -> None:
     one, other = codes(), codes()
     cerebellum = np.argwhere(one == REGIONS["cerebellum"].code)
     for place in cerebellum[: len(cerebellum) // 4]:
         other[tuple(place)] = 0
-    check = passes_agree(one, other, 27.0, REGIONS)
+    check = passes_agree(LabelArray(one, GRID), LabelArray(other, GRID), REGIONS)
     assert_graded(check, Grade.LIMIT, Code.QUALITY_AGREEMENT)
     assert check.uncertainty_ml is not None
     expected = (len(cerebellum) // 4) * 27.0 / 1000 / np.sqrt(2)

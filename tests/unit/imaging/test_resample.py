@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -114,6 +114,27 @@ def test_averaging_takes_noise_away_and_leaves_what_is_coarse_as_it_is() -> None
         sampled(coarse, target, 0.0),
         atol=1e-4,
     )
+
+
+@given(aside_mm=st.floats(-3, 3), columns=st.integers(30, 45), spacing_mm=st.floats(1.0, 3.5))
+def test_averages_of_a_mirrored_image_are_the_mirrored_averages(
+    aside_mm: float, columns: int, spacing_mm: float
+) -> None:
+    source = axial((20, 22, columns), 0.5)
+    hu = np.random.default_rng(columns).normal(0, 20, source.shape).astype(np.float32)
+    # An edge half way between two voxels would be rounded to one side or the other.
+    edge = aside_mm / 0.5 + columns / 2
+    assume(abs(edge % 1 - 0.5) > 1e-6)
+    one, other = (moved(axial((3, 3, 4), spacing_mm), aside) for aside in (aside_mm, -aside_mm))
+    seen = sampled(averaged(Image(hu, source), one), one, 0.0)
+    back = sampled(averaged(Image(hu[:, :, ::-1].copy(), source), other), other, 0.0)
+    np.testing.assert_allclose(back[:, :, ::-1], seen, atol=1e-3)
+
+
+def moved(grid: Geometry, aside_mm: float) -> Geometry:
+    affine = grid.affine_lps_mm.copy()
+    affine[0, 3] += aside_mm
+    return Geometry(grid.shape, affine)
 
 
 def test_outside_the_scan_the_value_is_the_one_asked_for() -> None:
