@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from fontanelle.errors import Code, Refused
 from fontanelle.imaging.quality.likeness import FEATURES
 from fontanelle.norms.comparison import ProtocolMatch
 from models.export.evaluated import Evaluation
+from models.export.levelling import level
 from models.export.samples import golden_image, likeness
 from models.export.to_onnx import Parity, Served, export_onnx, folded, parity, run_onnx
 from models.package import FILES, LOCALISER, NETWORK, SCHEMA, file_sha256, load, read_region_set
@@ -54,6 +55,8 @@ class Said:
         Of the same networks; None, and nothing is known of them.
     likeness_samples
         How many training samples are drawn to learn how they look; none, and it does not say.
+    levelling_samples
+        How many are drawn to level the classes of CSF; none, and they stay as they were learnt.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Said:
     intended_age_days: tuple[int, int] = (548, 913)
     evaluation: Evaluation | None = None
     likeness_samples: int = 64
+    levelling_samples: int = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,12 +114,15 @@ def export_package(
         Where the export differs from torch, or does not make a valid package.
     """
     steps = _steps(checkpoint, localiser_checkpoint)
+    levelled = _levelled(steps[0], said.levelling_samples)
     with _unfinished(folder, replace=replace) as made:
         golden: dict[str, NDArray[np.generic]] = {}
         proved = {step.file: _exported(step, made, golden) for step in steps}
         np.savez_compressed(made / "golden.npz", allow_pickle=False, **golden)
         (made / "MODEL_CARD.md").write_text(said.model_card, encoding="utf-8")
-        (made / "package.toml").write_text(_description(steps, made, said), encoding="utf-8")
+        (made / "package.toml").write_text(
+            _description(steps, made, said, levelled), encoding="utf-8"
+        )
         load(made)
     return proved
 
@@ -189,7 +196,16 @@ def _middle(image: NDArray[np.float32], multiple: int) -> NDArray[np.float32]:
     return image[tuple(box)]
 
 
-def _description(steps: Sequence[_Step], made: Path, said: Said) -> str:
+def _levelled(step: _Step, count: int) -> dict[str, float]:
+    if not count:
+        return {}
+    served = Served(step.run.averaged.module.eval(), MIRRORED.tolist())
+    return level(served, step.run.config, step.fields[0], count)
+
+
+def _description(
+    steps: Sequence[_Step], made: Path, said: Said, levelled: Mapping[str, float]
+) -> str:
     """Return `package.toml`."""
     network, *coarse = steps
     config = network.run.config
@@ -228,7 +244,7 @@ def _description(steps: Sequence[_Step], made: Path, said: Said) -> str:
         | {
             "measurement_error": dict(found.measurement_error_percent),
             "files": {name: file_sha256(made / name) for name in sorted(files)},
-            "training": _training(steps),
+            "training": _training(steps) | {"levelled": dict(levelled)},
             "metrics": dict(found.metrics),
         }
     ) + ("\n" + region_set_text())

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from fontanelle.errors import Code, Unavailable
+from models.networks.architecture import Network
 
 OPSET = 18
 LOGIT_TOLERANCE = 1e-3
@@ -35,20 +36,28 @@ class Served(nn.Module):
         added, so that a mirrored head has mirrored classes. None looks once.
     """
 
-    def __init__(self, network: nn.Module, mirrored: Sequence[int] | None = None) -> None:
+    def __init__(self, network: Network, mirrored: Sequence[int] | None = None) -> None:
         super().__init__()
         self.network = network
         self.mirrored = None if mirrored is None else torch.tensor(list(mirrored))
 
+    @property
+    def looks(self) -> int:
+        """How many times the network looks at an image."""
+        return 1 if self.mirrored is None else 2
+
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return the class of the largest logit."""
+        return torch.argmax(self.logits(image), dim=1).to(torch.uint8)
+
+    def logits(self, image: torch.Tensor) -> torch.Tensor:
+        """Return logits (1, classes, S, R, C), summed over all looks."""
         if self.mirrored is None:
-            return torch.argmax(self.network(image), dim=1).to(torch.uint8)
+            return torch.as_tensor(self.network(image))
         backwards = torch.arange(image.shape[-1] - 1, -1, -1, device=image.device)
         logits = self.network(torch.cat((image, _columns(image, backwards))))
         back = torch.index_select(_columns(logits[1:], backwards), 1, self.mirrored)
-        both = logits[:1] + back
-        return torch.argmax(both, dim=1).to(torch.uint8)
+        return torch.as_tensor(logits[:1] + back)
 
 
 def _columns(values: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
@@ -60,7 +69,7 @@ def _columns(values: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
     return torch.index_select(values.transpose(2, 4), 2, order).transpose(2, 4)
 
 
-def folded(network: nn.Module) -> nn.Module:
+def folded(network: Network) -> Network:
     """Return a copy in which every BatchNorm is part of its convolution.
 
     The exporter folds BatchNorm into convolutions but not into transposed ones.

@@ -189,6 +189,8 @@ def train(run: Run, folder: Path, *, pairs: Path | None = None, save_every: int 
     device = next(run.network.parameters()).device
     bf16 = config.precision == "bf16" or (config.precision == "auto" and has_bf16(device))
     run.network.train()
+    # As the heads: a resumed run draws anew.
+    torch.manual_seed(config.seed + run.iteration)
     # One process draws while the other learns.
     batches = iter(
         DataLoader(Batches(config, run.iteration, pairs), batch_size=None, num_workers=1)

@@ -25,6 +25,7 @@ SAID = Said(
     model_card="Knows nothing.",
     known_limits=('It calls all "background".',),
     likeness_samples=0,
+    levelling_samples=0,
 )
 
 
@@ -76,7 +77,7 @@ def test_two_checkpoints_become_a_package_that_loads(
         export_package(checkpoint, checkpoint, folder, SAID)
     assert refusal.value.reason.code is Code.PACKAGE_EXISTS
     assert load(folder).sha256 == before
-    other = Said("other", "1", "A card.", likeness_samples=0)
+    other = Said("other", "1", "A card.", likeness_samples=0, levelling_samples=0)
     export_package(checkpoint, checkpoint, folder, other, replace=True)
     assert load(folder).name == "other"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["package"]
