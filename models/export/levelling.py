@@ -9,7 +9,7 @@ drawn as for training. Borders between lobes stay as they were learnt.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
-from typing import Final
+from typing import Final, cast
 
 import torch
 
@@ -104,8 +104,10 @@ def level(served: Served, config: TrainingConfig, field: Field, count: int) -> d
             logits = served.logits(image)[0]
         heads.append(votes(logits.float(), sample.classes))
     gained = dict(zip(LEVELLED, gains(heads), strict=True))
+    added = torch.zeros(served.network.architecture.classes)
+    for name, gain in gained.items():
+        # The bias is counted once for each look.
+        added[LEVELLED[name]] = gain / served.looks
     with torch.no_grad():
-        for name, gain in gained.items():
-            # The bias is counted once for each look.
-            served.network.output.bias[LEVELLED[name]] += gain / served.looks
+        cast("torch.Tensor", served.network.output.bias).add_(added)
     return gained

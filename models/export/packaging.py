@@ -175,7 +175,7 @@ def _require_a_pair(config: TrainingConfig, coarse: TrainingConfig) -> None:
 
 def _exported(step: _Step, made: Path, golden: dict[str, NDArray[np.generic]]) -> Parity:
     """Export a network, prove it, and add its golden case."""
-    network = step.run.averaged.module.eval()
+    network = step.run.learnt
     image = golden_image(step.run.config, step.fields[0])
     part = _middle(image, step.run.config.architecture.multiple)
     mirrored = MIRRORED.tolist()
@@ -199,7 +199,7 @@ def _middle(image: NDArray[np.float32], multiple: int) -> NDArray[np.float32]:
 def _levelled(step: _Step, count: int) -> dict[str, float]:
     if not count:
         return {}
-    served = Served(step.run.averaged.module.eval(), MIRRORED.tolist())
+    served = Served(step.run.learnt, MIRRORED.tolist())
     return level(served, step.run.config, step.fields[0], count)
 
 
@@ -262,7 +262,7 @@ def _preprocessing(config: TrainingConfig) -> Table:
 
 def _likeness(step: _Step, count: int) -> Table:
     region_set = read_region_set(region_set_text())
-    served = Served(step.run.averaged.module.eval(), MIRRORED.tolist())
+    served = Served(step.run.learnt, MIRRORED.tolist())
 
     def segment(image: NDArray[np.float32]) -> NDArray[np.uint8]:
         with torch.inference_mode():

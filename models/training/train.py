@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -51,6 +51,12 @@ class Run:
     iteration: int = 0
     seconds: float = 0.0
     changed_at: list[int] = field(default_factory=list)
+
+    @property
+    def learnt(self) -> Network:
+        """The averaged network, ready to be asked."""
+        # Its wrapper knows it as a module only.
+        return cast("Network", self.averaged.module.eval())
 
     @classmethod
     def fresh(cls, text: str, device: torch.device) -> Self:

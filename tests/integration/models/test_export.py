@@ -1,7 +1,9 @@
 """From checkpoints to a package of two steps: all of it or nothing, and nothing overwritten."""
 
+import tomllib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,10 +79,15 @@ def test_two_checkpoints_become_a_package_that_loads(
         export_package(checkpoint, checkpoint, folder, SAID)
     assert refusal.value.reason.code is Code.PACKAGE_EXISTS
     assert load(folder).sha256 == before
-    other = Said("other", "1", "A card.", likeness_samples=0, levelling_samples=0)
+    other = Said("other", "1", "A card.", likeness_samples=0, levelling_samples=1)
     export_package(checkpoint, checkpoint, folder, other, replace=True)
     assert load(folder).name == "other"
+    assert set(training_of(folder)["levelled"]) == {"outer_csf", "ventricles"}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["package"]
+
+
+def training_of(folder: Path) -> dict[str, Any]:
+    return tomllib.loads((folder / "package.toml").read_text(encoding="utf-8"))["training"]
 
 
 @pytest.mark.usefixtures("small")

@@ -48,7 +48,7 @@ def test_a_head_without_ventricles_says_nothing_of_them() -> None:
 def test_a_levelled_network_finds_as_much_csf_as_was_drawn(mirrored: list[int] | None) -> None:
     config = TrainingConfig.parse(tiny(base=2, widest=4, side=32))
     run = Run.fresh(tiny(base=2, widest=4, side=32), torch.device("cpu"))
-    served = Served(run.averaged.module.eval(), mirrored)
+    served = Served(run.learnt, mirrored)
     before = served.network.output.bias.detach().clone()
 
     gained = level(served, config, (32, 32, 32), 3)
