@@ -58,9 +58,8 @@ class Heard:
         return self.engine.description
 
     def segment(self, image: Image) -> NDArray[np.uint8]:
-        """Keep the first image of each head; a second pass mirrors it."""
-        if self.image is None:
-            self.image = image
+        """Keep the last image: the second look at a head, which counts."""
+        self.image = image
         return self.engine.segment(image)
 
 

@@ -175,7 +175,7 @@ class Code(StrEnum):
     QUALITY_VALUES = "quality.values", "The values are not the Hounsfield units of a head."
     QUALITY_METAL = "quality.metal", "There is much metal in the field."
     QUALITY_STREAKS = "quality.streaks", "Streaks or motion cover the brain."
-    QUALITY_AGREEMENT = "quality.agreement", "The network says other of the mirrored head."
+    QUALITY_AGREEMENT = "quality.agreement", "Two looks at the head differ."
     QUALITY_UNLIKE = "quality.unlike_training", "The scan is unlike those in training."
 
     # Comparison with a reference

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fontanelle.clock import Clock
 from fontanelle.imaging.compartments import assemble
-from fontanelle.imaging.geometry import Image, LabelArray
+from fontanelle.imaging.geometry import Geometry, Image, LabelArray
 from fontanelle.imaging.head import Head, find_head
 from fontanelle.imaging.patient import Patient
 from fontanelle.imaging.pose import Canonical, Pose, find_pose
@@ -90,8 +90,8 @@ def measure_image(
 
     Every head is looked at twice, and the second look counts: the first tells its pose to a
     fraction of a degree. How far both differ is the uncertainty of each volume. A package of one
-    step looks at the mirrored head first. A head whose pose cannot be told is measured coarsely,
-    and that fails its check.
+    step looks at the mirrored head first. A head whose pose cannot be told, or not by the first
+    look's labels, is measured by the labels at hand, and that fails its check.
 
     Raises
     ------
@@ -115,17 +115,24 @@ def measure_image(
             coarse = _without_body(coarse, head)
             look = _look(_coarse_labels(coarse, tools), package, package.canonical)
     if look.pose is None:
-        labels = restored(look.labels.codes, coarse.geometry, image.grid)
-        return Measured(labels, measure(labels, package.region_set), (look.check,))
+        return _unposed(look, image, package)
     with watch.stage("first_look"):
         prepared = prepare_upright(image, look.pose, package.canonical, package.preprocessing)
-        fine = _look(_labels(prepared, tools), package, package.canonical)
-    # What spoils fine labels is told by the checks of the result.
-    pose, check = (look.pose, look.check) if fine.pose is None else (fine.pose, fine.check)
+        look = _look(_labels(prepared, tools), package, package.canonical)
+    if look.pose is None:
+        return _unposed(look, image, package)
     with watch.stage("prepare"):
-        prepared = prepare_upright(image, pose, package.canonical, package.preprocessing)
-    measured = _measured(image, head, (fine.labels, prepared), tools, watch, patient=patient)
-    return replace(measured, quality=(check, *measured.quality), pose=pose)
+        prepared = prepare_upright(image, look.pose, package.canonical, package.preprocessing)
+    measured = _measured(image, head, (look.labels, prepared), tools, watch, patient=patient)
+    return replace(measured, quality=(look.check, *measured.quality), pose=look.pose)
+
+
+def _unposed(look: _Look, image: Image, package: Package) -> Measured:
+    """Return what labels say that do not tell how the head lies: its check fails."""
+    if not isinstance(look.labels.grid, Geometry):
+        raise TypeError("a look is at a regular grid")
+    labels = restored(look.labels.codes, look.labels.grid, image.grid)
+    return Measured(labels, measure(labels, package.region_set), (look.check,))
 
 
 def _without_body(coarse: Prepared, head: Head) -> Prepared:

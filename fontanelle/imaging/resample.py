@@ -89,7 +89,8 @@ def averaged(image: Image, target: Geometry) -> Image:
     """Average voxels that are at most half as large as a target's, and drop what lies outside it.
 
     Sampling alone would take one of several voxels and all of its noise. The averages are counted
-    from the target's middle on, so that those of a mirrored image are the mirror image of its own.
+    from the edge nearest to the target's middle on, so that those of a mirrored image are the
+    mirror image of its own; where the middle is as near to two edges, they may be a voxel off.
 
     Parameters
     ----------

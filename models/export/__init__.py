@@ -1,7 +1,7 @@
 """From checkpoints to a package."""
 
 from models.export.evaluated import Evaluation, read_evaluation
-from models.export.packaging import Said, export_package
+from models.export.packaging import Said, export_package, read_levelled
 from models.export.samples import likeness
 from models.export.to_onnx import Parity, Served, export_onnx, folded, parity
 
@@ -16,4 +16,5 @@ __all__ = [
     "likeness",
     "parity",
     "read_evaluation",
+    "read_levelled",
 ]

@@ -6,7 +6,7 @@ volume. One number for each class of CSF, added to its logit, puts that right in
 drawn as for training. Borders between lobes stay as they were learnt.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Final, cast
@@ -16,7 +16,7 @@ import torch
 from models.export.to_onnx import Served
 from models.training.protocol import OUTER_CSF, VENTRICLES
 from models.training.synthesis import Field, Synthesizer
-from models.training.train import TrainingConfig, has_bf16, heads_of
+from models.training.train import TrainingConfig, heads_of
 
 LEVELLED: Final = {"outer_csf": OUTER_CSF, "ventricles": VENTRICLES}
 SEED: Final = 20251123
@@ -56,12 +56,16 @@ def votes(logits: torch.Tensor, classes: torch.Tensor) -> Votes:
 
 
 def gains(heads: Sequence[Votes]) -> tuple[float, ...]:
-    """Return what each class' logit has to gain, so that the median head has its true volume."""
+    """Return what each class' logit has to gain, so that the median head has its true volume.
+
+    A class that no head has gains nothing.
+    """
     found = [0.0] * len(LEVELLED)
     for _ in range(_ROUNDS):
         for index in range(len(found)):
-            needed = [_needed(head, index, found) for head in heads if head.true[index]]
-            found[index] = round(median(needed), _DECIMALS)
+            said = [head for head in heads if head.true[index] and head.others.numel()]
+            needed = [_needed(head, index, found) for head in said]
+            found[index] = round(median(needed), _DECIMALS) if needed else 0.0
     return tuple(found)
 
 
@@ -75,13 +79,15 @@ def _needed(head: Votes, index: int, found: Sequence[float]) -> float:
     return float(behind.kthvalue(min(head.true[index], len(behind))).values)
 
 
-def level(served: Served, config: TrainingConfig, field: Field, count: int) -> dict[str, float]:
-    """Add to the last layer's bias what levels the classes of CSF.
+def measured_gains(
+    served: Served, config: TrainingConfig, field: Field, count: int
+) -> dict[str, float]:
+    """Draw heads as for training, and return what levels the classes of CSF in them.
 
     Parameters
     ----------
     served
-        The network, changed in place.
+        The network as it was learnt.
     config
         Of its training.
     field
@@ -91,23 +97,24 @@ def level(served: Served, config: TrainingConfig, field: Field, count: int) -> d
 
     Returns
     -------
-    Name of each class to what its logit gained.
+    Name of each class to what its logit has to gain.
     """
     whole = replace(config.synthesis, cut_field=0.0)
     synthesizer = Synthesizer(heads_of(config), list(config.heads.values()), whole, SEED)
-    bf16 = has_bf16(torch.device("cpu"))
     heads = []
     for _ in range(count):
         sample = synthesizer.draw(field)
         image = torch.from_numpy(config.prepared(sample.image_hu.numpy()))[None, None]
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            logits = served.logits(image)[0]
-        heads.append(votes(logits.float(), sample.classes))
-    gained = dict(zip(LEVELLED, gains(heads), strict=True))
+        with torch.inference_mode():
+            heads.append(votes(served.logits(image)[0], sample.classes))
+    return dict(zip(LEVELLED, gains(heads), strict=True))
+
+
+def level(served: Served, gained: Mapping[str, float]) -> None:
+    """Add what classes gain, by name, to the bias of the last layer, in place."""
     added = torch.zeros(served.network.architecture.classes)
     for name, gain in gained.items():
         # The bias is counted once for each look.
         added[LEVELLED[name]] = gain / served.looks
     with torch.no_grad():
         cast("torch.Tensor", served.network.output.bias).add_(added)
-    return gained

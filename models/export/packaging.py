@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import tempfile
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from fontanelle.errors import Code, Refused
 from fontanelle.imaging.quality.likeness import FEATURES
 from fontanelle.norms.comparison import ProtocolMatch
 from models.export.evaluated import Evaluation
-from models.export.levelling import level
+from models.export.levelling import LEVELLED, level, measured_gains
 from models.export.samples import golden_image, likeness
 from models.export.to_onnx import Parity, Served, export_onnx, folded, parity, run_onnx
 from models.package import FILES, LOCALISER, NETWORK, SCHEMA, file_sha256, load, read_region_set
@@ -57,6 +58,9 @@ class Said:
         How many training samples are drawn to learn how they look; none, and it does not say.
     levelling_samples
         How many are drawn to level the classes of CSF; none, and they stay as they were learnt.
+    levelled
+        What the classes of CSF gain, by name, where that is known already: another machine's
+        arithmetic may find a hundredth more or less, and an evaluation would be of others.
     """
 
     name: str
@@ -68,6 +72,7 @@ class Said:
     evaluation: Evaluation | None = None
     likeness_samples: int = 64
     levelling_samples: int = 32
+    levelled: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,8 +119,8 @@ def export_package(
         Where the export differs from torch, or does not make a valid package.
     """
     steps = _steps(checkpoint, localiser_checkpoint)
-    levelled = _levelled(steps[0], said.levelling_samples)
     with _unfinished(folder, replace=replace) as made:
+        levelled = _levelled(steps[0], said)
         golden: dict[str, NDArray[np.generic]] = {}
         proved = {step.file: _exported(step, made, golden) for step in steps}
         np.savez_compressed(made / "golden.npz", allow_pickle=False, **golden)
@@ -196,11 +201,32 @@ def _middle(image: NDArray[np.float32], multiple: int) -> NDArray[np.float32]:
     return image[tuple(box)]
 
 
-def _levelled(step: _Step, count: int) -> dict[str, float]:
-    if not count:
-        return {}
+def _levelled(step: _Step, said: Said) -> Mapping[str, float]:
+    """Level the network, and return by how much."""
     served = Served(step.run.learnt, MIRRORED.tolist())
-    return level(served, step.run.config, step.fields[0], count)
+    gained = said.levelled
+    if gained is None and said.levelling_samples:
+        gained = measured_gains(served, step.run.config, step.fields[0], said.levelling_samples)
+    level(served, gained or {})
+    return gained or {}
+
+
+def read_levelled(package: Path) -> dict[str, float]:
+    """Return what the classes of CSF gained in a package.
+
+    Raises
+    ------
+    Refused
+        PACKAGE_INVALID where it does not say, or names other classes.
+    """
+    try:
+        text = (package / "package.toml").read_text(encoding="utf-8")
+        found = tomllib.loads(text)["training"]["levelled"]
+        return {name: float(found[name]) for name in LEVELLED}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Refused(
+            Code.PACKAGE_INVALID, f"{package} does not say how its classes of CSF were levelled."
+        ) from error
 
 
 def _description(

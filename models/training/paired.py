@@ -37,11 +37,11 @@ OUTSIDE_HU = -1024.0
 
 @dataclass(frozen=True, slots=True)
 class Jitter:
-    """How a scan is moved before it is shown, standard deviations: what a localiser errs by."""
+    """How a scan is moved before it is shown, standard deviations: what the first look leaves."""
 
-    angle_deg: float = 3.0
-    shift_mm: float = 2.0
-    size_percent: float = 2.0
+    angle_deg: float = 1.5
+    shift_mm: float = 1.25
+    size_percent: float = 1.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)

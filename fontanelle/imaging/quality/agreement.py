@@ -47,7 +47,8 @@ def passes_agree(one: LabelArray, other: LabelArray, region_set: RegionSet) -> Q
     uncertainty, worst, percent = {}, region_set.regions[0], 0.0
     for region in region_set.regions:
         a, b = float(first[region.code]), float(second[region.code])
-        # Two measurements with one SD differ by sqrt(2) of it.
+        # Two measurements with one SD differ by sqrt(2) of it. The first look knows the pose less
+        # well, so this is rather more than the SD of the second.
         uncertainty[region.name] = float(abs(a - b) / np.sqrt(2))
         found = 200 * abs(a - b) / (a + b) if a + b > 0 else 0.0
         if found > percent:

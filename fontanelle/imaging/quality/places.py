@@ -16,10 +16,10 @@ TURN_NOTED_DEG = 35.0
 
 
 def head_pose(pose: Pose | None, tolerance: float) -> QualityCheck:
-    """Judge how the head lies by the coarse labels, before the network sees it."""
+    """Judge how the head lies by labels, before the network sees it in that pose."""
     name, code = "head_pose", Code.QUALITY_POSE
     if pose is None:
-        sentence = "A region was not found at the first look, so the head's pose is not known."
+        sentence = "A region was not found, so the head's pose is not known."
         return checked(name, code, Grade.FAIL, None, sentence)
     mirrored = ", mirrored" if pose.mirrored else ""
     sentence = f"The head is turned by {pose.turn_deg:.0f} degrees{mirrored}"

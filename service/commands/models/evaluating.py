@@ -70,9 +70,9 @@ def command(
     Prints Markdown: each figure asked for beside the one reached, then all tables. With --out it
     is written as files too, after every section anew, with pictures of the cases.
 
-    The whole is some 360 scans of held-out heads, 3 to 4 seconds of computing each: 10 to 15
-    minutes on two free cores, half of them for the 200 children of the closed loop. --only
-    conditions or planted take 2 to 3 minutes, accuracy and repeat 1 to 2, mirror, real and atlas
+    The whole is some 360 scans of held-out heads, 8 to 10 seconds of computing each: half an hour
+    on two free cores, more than half of it for the 200 children of the closed loop. --only
+    conditions or planted take 4 to 5 minutes, accuracy and repeat 2 to 3, mirror, real and atlas
     less than one. --carried adds minutes.
     """
     from models.evaluation import HELD_OUT

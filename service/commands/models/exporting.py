@@ -32,6 +32,12 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     show_default=True,
     help="How its regions relate to the reference's, as its evaluation showed.",
 )
+@click.option(
+    "--levelled-as",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="A package of these networks: its classes of CSF are levelled as there, and no heads are "
+    "drawn for it. So an evaluation made elsewhere stays one of the same networks.",
+)
 @click.option("--replace", is_flag=True, help="Take the place of a package that is there.")
 def command(
     *,
@@ -44,11 +50,12 @@ def command(
     limits: tuple[str, ...],
     evaluations: tuple[Path, ...],
     match: str,
+    levelled_as: Path | None,
     replace: bool,
 ) -> None:
     """Make a package of CHECKPOINT: fold, export, prove parity, sign. Needs the extra `train`."""
     from fontanelle.norms.comparison import ProtocolMatch
-    from models.export import Said, export_package, read_evaluation
+    from models.export import Said, export_package, read_evaluation, read_levelled
 
     said = Said(
         name=name,
@@ -57,6 +64,7 @@ def command(
         known_limits=limits,
         protocol_match=ProtocolMatch(match),
         evaluation=read_evaluation(evaluations) if evaluations else None,
+        levelled=None if levelled_as is None else read_levelled(levelled_as),
     )
     made = export_package(checkpoint, localiser, out, said, replace=replace)
     for file, parity in made.items():

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed (extra `trai
 
 from fontanelle.errors import Code, Refused  # noqa: E402
 from fontanelle.imaging.pose import Canonical  # noqa: E402
-from models.export import Evaluation, Said, export_package, packaging  # noqa: E402
+from models.export import Evaluation, Said, export_package, packaging, read_levelled  # noqa: E402
 from models.package import file_sha256, load  # noqa: E402
 from models.training.config import TrainingConfig  # noqa: E402
 from models.training.train import Run  # noqa: E402
@@ -54,7 +54,7 @@ def small(monkeypatch: pytest.MonkeyPatch, golden: np.ndarray) -> Canonical:
 
 
 def test_two_checkpoints_become_a_package_that_loads(
-    checkpoint: Path, small: Canonical, tmp_path: Path
+    checkpoint: Path, small: Canonical, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "package"
 
@@ -80,9 +80,13 @@ def test_two_checkpoints_become_a_package_that_loads(
     assert refusal.value.reason.code is Code.PACKAGE_EXISTS
     assert load(folder).sha256 == before
     other = Said("other", "1", "A card.", likeness_samples=0, levelling_samples=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(packaging, "measured_gains", None)
+        with pytest.raises(Refused, match="not empty"):
+            export_package(checkpoint, checkpoint, folder, other)
     export_package(checkpoint, checkpoint, folder, other, replace=True)
     assert load(folder).name == "other"
-    assert set(training_of(folder)["levelled"]) == {"outer_csf", "ventricles"}
+    assert training_of(folder)["levelled"] == read_levelled(folder)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["package"]
 
 
@@ -106,6 +110,15 @@ def test_a_package_holds_what_was_found_of_its_own_networks_and_no_others(
     assert package.qualified
     assert package.measurement_error_percent == {"brainstem": 1.2}
     assert package.metrics == {"planted": {"slope": "1.0"}}
+
+    # As in another package, without drawing heads anew.
+    other = tmp_path / "other"
+    gained = {"outer_csf": 0.5, "ventricles": -0.25}
+    export_package(checkpoint, checkpoint, other, replace(SAID, levelled=gained))
+    assert read_levelled(other) == gained
+    assert file_sha256(other / "model.onnx") != networks["model.onnx"]
+    with pytest.raises(Refused, match="does not say"):
+        read_levelled(folder)
 
     of_others = replace(found, networks=networks | {"localiser.onnx": "0" * 64})
     new = tmp_path / "new"

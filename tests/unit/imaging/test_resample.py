@@ -90,10 +90,11 @@ def test_the_outermost_planes_of_an_uneven_stack_are_tissue_over_their_whole_wid
         assert sampled(image, at, -1024.0).item() == hu, height_mm
 
 
+@pytest.mark.parametrize("aside_mm", [0.0, 6.5, -7.0])
 @pytest.mark.parametrize("spacing_mm", [0.9, 1.25, 2.0])
-def test_averaging_fine_voxels_moves_nothing(spacing_mm: float) -> None:
+def test_averaging_fine_voxels_moves_nothing(spacing_mm: float, aside_mm: float) -> None:
     source = sheared((47, 61, 53), 0.6, 12.0)
-    target = axial((6, 7, 8), spacing_mm)
+    target = moved(axial((6, 7, 8), spacing_mm), aside_mm)
     coarser = averaged(ramp_image(source), target)
     hu = sampled(coarser, target, -1024.0)
     np.testing.assert_allclose(hu, ramp(places(target)), atol=2e-3)
