@@ -4,7 +4,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Event
+from dataclasses import dataclass
 from types import FrameType
 
 from fontanelle import log
@@ -24,6 +24,13 @@ class _Stopped(BaseException):  # noqa: N818 (not an error)
     """Somebody asked us to end."""
 
 
+@dataclass(slots=True)
+class _Phase:
+    """Whether we still serve. No event: a signal may come while that holds its own lock."""
+
+    is_serving: bool = True
+
+
 def run(settings: Settings, *, say: Say = silent, tell: Tell = _nothing) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP; a second signal ends the roles at once.
 
@@ -40,14 +47,14 @@ def run(settings: Settings, *, say: Say = silent, tell: Tell = _nothing) -> None
 
 def serve(supervisor: Supervisor, *, say: Say = silent, tell: Tell = _nothing) -> None:
     """Start a supervisor and end it as `run` says."""
-    with _signals(supervisor) as serving:
+    with _signals(supervisor) as phase:
         try:
             supervisor.start()
             _look_after(supervisor, say, tell)
         except _Stopped:
             say("stopping ...")
         finally:
-            serving.clear()
+            phase.is_serving = False
             supervisor.stop()
 
 
@@ -67,21 +74,20 @@ def _look_after(supervisor: Supervisor, say: Say, tell: Tell) -> None:
 
 
 @contextmanager
-def _signals(supervisor: Supervisor) -> Iterator[Event]:
+def _signals(supervisor: Supervisor) -> Iterator[_Phase]:
     """Raise at the first signal while we serve; make haste at every further one."""
-    serving = Event()
-    serving.set()
+    phase = _Phase()
 
     def noticed(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        if serving.is_set():
-            serving.clear()
+        if phase.is_serving:
+            phase.is_serving = False
             raise _Stopped
         supervisor.hurry()
 
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     before = {number: signal.signal(number, noticed) for number in numbers}
     try:
-        yield serving
+        yield phase
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
